@@ -1,0 +1,1 @@
+"""Settings: the only room that reads configuration files and the environment."""

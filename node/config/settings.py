@@ -1,0 +1,148 @@
+"""The settings of a node as frozen models; unknown keys are refused."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+AETitle = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$"
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Frozen(BaseModel):
+    """Base: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReceiveSettings(Frozen):
+    """The C-STORE listener."""
+
+    maximum_associations: int = Field(32, ge=1, le=512)
+    maximum_pdu_bytes: int = Field(131072, ge=4096, le=1048576)
+    acse_timeout_s: Seconds = 30
+    dimse_timeout_s: Seconds = 60
+    network_timeout_s: Seconds = 120
+    minimum_free_disk_mb: int = Field(1024, ge=0)
+    maximum_dataset_mb: int = Field(2048, ge=1)
+
+
+class AssembleSettings(Frozen):
+    """When a study counts as arrived."""
+
+    quiet_time_s: Seconds = 10
+    minimum_slices: int = Field(3, ge=2)
+
+
+class JobSettings(Frozen):
+    """Durable work and the engine that runs it."""
+
+    scheduler_address: str = ""
+    workers: int = Field(1, ge=1, le=64)
+    threads_per_worker: int = Field(2, ge=1, le=64)
+    lease_s: float = Field(60, ge=1)
+    maximum_attempts: int = Field(5, ge=1)
+    retry_backoff_s: float = Field(5, gt=0)
+    retry_backoff_maximum_s: float = Field(900, gt=0)
+    poll_interval_s: float = Field(0.5, gt=0)
+    keep_days: float = Field(14, gt=0)
+
+
+class DeliverSettings(Frozen):
+    """Sending of results."""
+
+    maximum_attempts: int = Field(50, ge=1)
+    retry_backoff_s: float = Field(5, gt=0)
+    retry_backoff_maximum_s: float = Field(900, gt=0)
+    acse_timeout_s: Seconds = 15
+    dimse_timeout_s: Seconds = 60
+
+
+class ReportSettings(Frozen):
+    """How results look."""
+
+    seg_series_number: int = Field(9101, ge=1)
+    sr_series_number: int = Field(9102, ge=1)
+    send_empty_seg: bool = False
+    keep_empty_frames: bool = False
+    comprehensive_sr: bool = False
+    malignant_threshold: float = Field(0.5, gt=0, lt=1)
+
+
+class LogSettings(Frozen):
+    """Structured log."""
+
+    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    json_lines: bool = True
+
+
+class NodeSettings(Frozen):
+    """``node.yaml``."""
+
+    ae_title: AETitle = "ONCONODE"
+    bind_address: str = "127.0.0.1"
+    port: Port = 11112
+    data_dir: Path = Path("data")
+    models_dir: Path = Path("models")
+    database_url: str = ""
+    accept_unknown_peers: bool = True
+    receive: ReceiveSettings = ReceiveSettings()
+    assemble: AssembleSettings = AssembleSettings()
+    jobs: JobSettings = JobSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    report: ReportSettings = ReportSettings()
+    log: LogSettings = LogSettings()
+
+
+class Peer(Frozen):
+    """One entry of ``peers.yaml``: a DICOM application entity that we send to or hear from."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    ae_title: AETitle
+    host: str = "127.0.0.1"
+    port: Port = 104
+    description: str = ""
+
+
+class SeriesMatch(Frozen):
+    """Conditions on a series; a list matches when any entry does, all given keys must match.
+
+    Text is compared without regard to case; ``*`` and ``?`` are wildcards.
+    """
+
+    modality: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    series_description: tuple[str, ...] = ()
+    not_series_description: tuple[str, ...] = ()
+    calling_ae: tuple[str, ...] = ()
+    contrast_agent: bool | None = None
+
+
+class RoutingRule(Frozen):
+    """One rule of ``routing.yaml``; the first rule that matches a series of a study wins."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    match: SeriesMatch
+    bundle: str
+    destinations: tuple[str, ...] = Field(min_length=1)
+
+
+class Settings(Frozen):
+    """Everything that the node reads at start."""
+
+    node: NodeSettings = NodeSettings()
+    peers: tuple[Peer, ...] = ()
+    routing: tuple[RoutingRule, ...] = ()
+
+    def peer(self, name: str) -> Peer:
+        """Return the peer of that name; KeyError if there is none."""
+        for peer in self.peers:
+            if peer.name == name:
+                return peer
+        raise KeyError(name)

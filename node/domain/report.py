@@ -1,0 +1,88 @@
+"""What goes back: the facts of a report, and the DICOM objects made from them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from node.domain.code import Code
+from node.domain.finding import Finding
+from node.domain.segmentation import Segmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelIdentity:
+    """Which trained model speaks.
+
+    Parameters
+    ----------
+    name, version : str
+        Of the bundle, e.g. ``"brain-t1ce"`` and ``"1.0.0"``.
+    digest : str
+        SHA-256 over the bundle's manifest: changes with every trained model.
+    device_uid : str
+        Device UID derived from the digest, for ContributingEquipment and device observer.
+    manufacturer : str
+    anatomic_region : Code
+        Where the bundle looks, e.g. brain.
+    finding_type : Code
+        What it segments, e.g. neoplasm.
+    segmenter_name, classifier_name : str
+        For the algorithm identification.
+    limitations : str
+        One sentence for the report.
+    """
+
+    name: str
+    version: str
+    digest: str
+    device_uid: str
+    manufacturer: str
+    anatomic_region: Code
+    finding_type: Code
+    segmenter_name: str
+    classifier_name: str
+    limitations: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """Everything that SEG, SR and overlay are made from.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    findings : tuple of Finding
+        One for each lesion, in the order of their numbers.
+    model : ModelIdentity
+    """
+
+    segmentation: Segmentation
+    findings: tuple[Finding, ...]
+    model: ModelIdentity
+
+
+class EvidenceKind(StrEnum):
+    """Kinds of object that a report turns into."""
+
+    SEG = "seg"
+    SR = "sr"
+    OVERLAY = "overlay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A result written to disk.
+
+    Parameters
+    ----------
+    kind : EvidenceKind
+    path : Path
+    sop_class_uid, sop_instance_uid, series_instance_uid : str
+        Empty for objects that are not DICOM (the overlay PNG).
+    """
+
+    kind: EvidenceKind
+    path: Path
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""

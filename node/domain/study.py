@@ -1,0 +1,67 @@
+"""What was received: instances, series and studies, by reference to files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceRef:
+    """A stored SOP instance.
+
+    Parameters
+    ----------
+    sop_instance_uid, sop_class_uid, transfer_syntax_uid : str
+        As negotiated and checked on receipt.
+    path : Path
+        DICOM Part 10 file that holds it.
+    sha256 : str
+        Hex digest of the data set as received (without file meta).
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One series with the attributes that routing rules and readers ask for.
+
+    Parameters
+    ----------
+    series_instance_uid, study_instance_uid, modality : str
+        As in the headers.
+    instances : tuple of InstanceRef
+        In the order of their position along the normal once geometry was checked.
+    attributes : mapping of str to str
+        DICOM keyword -> text of the first instance (``SeriesDescription``, ``BodyPartExamined``,
+        ``ImageType`` with backslashes ...). Holds no patient attributes.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    modality: str
+    instances: tuple[InstanceRef, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """All that was received of one study.
+
+    Parameters
+    ----------
+    study_instance_uid : str
+        Study Instance UID.
+    series : tuple of Series
+        Every series, also those that no rule will use.
+    calling_ae_title : str
+        AE title of the sender of the latest object; empty for files read from a folder.
+    """
+
+    study_instance_uid: str
+    series: tuple[Series, ...]
+    calling_ae_title: str = ""

@@ -1,0 +1,254 @@
+"""The node's folder of objects: every file in it is whole, and survives a crash.
+
+::
+
+    incoming/                      one temp file for each object that is being received
+    objects/<study>/<series>/<sop>.dcm
+    quarantine/                    the bytes of refused objects
+    results/<job_id>/              what a job wrote
+
+A file is synchronised before it gets its name, and the folder that names it after: what
+``keep`` returned is on the disk. UIDs are checked before they become file names.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from node.domain.errors import InputRejected, Problem
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+OBJECT_SUFFIX = ".dcm"
+
+# PS3.5 section 9.1 also forbids leading zeros in a component; scanners that write them exist,
+# and they do no harm as file names.
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_MAXIMUM_UID_LENGTH = 64
+
+
+def check_uid(uid: str, *, keyword: str = "") -> str:
+    """Return the UID if it is one; it may then become a file name.
+
+    Raises
+    ------
+    InputRejected
+        The text is no UID: wrong characters, an empty component, longer than 64.
+
+    References
+    ----------
+    PS3.5 section 9.1.
+    """
+    if len(uid) <= _MAXIMUM_UID_LENGTH and _UID.fullmatch(uid):
+        return uid
+    raise InputRejected(
+        [
+            Problem(
+                code="invalid-uid",
+                tag=keyword,
+                found=f"a text of {len(uid)} characters that is no UID",
+                expected="digits and single dots, at most 64 characters (PS3.5 section 9.1)",
+                remedy="let the sender assign valid UIDs",
+            )
+        ]
+    )
+
+
+class IncomingFile:
+    """A temp file that an object is being written to.
+
+    Parameters
+    ----------
+    path : Path
+        New file in the spool's own filesystem.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+        self.path = path
+        self.size_bytes = 0
+        self._descriptor = os.open(path, flags, PRIVATE_FILE)
+
+    def fileno(self) -> int:
+        """Return the open file descriptor; -1 once closed."""
+        return self._descriptor
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises
+        ------
+        OSError
+            For example because the disk is full.
+        """
+        rest = memoryview(data)
+        while rest:
+            written = os.write(self._descriptor, rest)
+            self.size_bytes += written
+            rest = rest[written:]
+
+    def close(self, *, synchronise: bool) -> None:
+        """Close the file, with its bytes on the disk if asked for."""
+        if self._descriptor < 0:
+            return
+        try:
+            if synchronise:
+                os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Spool:
+    """The folder of received objects, refused objects and results.
+
+    Parameters
+    ----------
+    root : Path
+        Made if missing, readable for its owner only: it holds patient data.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.incoming = self.root / "incoming"
+        self.objects = self.root / "objects"
+        self.quarantine_dir = self.root / "quarantine"
+        self.results = self.root / "results"
+        for folder in (self.incoming, self.objects, self.quarantine_dir, self.results):
+            _make_durable_folder(folder)
+
+    def begin(self) -> IncomingFile:
+        """Open a temp file for an object that arrives."""
+        return IncomingFile(self.incoming / f"{secrets.token_hex(16)}{OBJECT_SUFFIX}")
+
+    def object_path(
+        self, *, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+    ) -> Path:
+        """Return where an object has its place.
+
+        Raises
+        ------
+        InputRejected
+            One of the UIDs is none.
+        """
+        return (
+            self.objects
+            / check_uid(study_instance_uid, keyword="StudyInstanceUID")
+            / check_uid(series_instance_uid, keyword="SeriesInstanceUID")
+            / (check_uid(sop_instance_uid, keyword="SOPInstanceUID") + OBJECT_SUFFIX)
+        )
+
+    def keep(self, incoming: IncomingFile, place: Path) -> Path:
+        """Make a received object durable under its name; what had that name is replaced.
+
+        Parameters
+        ----------
+        incoming : IncomingFile
+        place : Path
+            From ``object_path``.
+
+        Returns
+        -------
+        Path
+            ``place``: the file and its name are on the disk.
+        """
+        incoming.close(synchronise=True)
+        _rename_durably(incoming.path, place)
+        return place
+
+    def quarantine(self, incoming: IncomingFile, *, name: str = "") -> Path:
+        """Keep the bytes of a refused object.
+
+        Parameters
+        ----------
+        incoming : IncomingFile
+        name : str, optional
+            For example the digest of the bytes: the same object, sent again and again, then
+            takes its space once.
+        """
+        incoming.close(synchronise=True)
+        return self.quarantine_path(incoming.path, name=name)
+
+    def quarantine_path(self, path: Path, *, name: str = "") -> Path:
+        """Move a file of the spool to quarantine and return its new place."""
+        place = self.quarantine_dir / (f"{name}{OBJECT_SUFFIX}" if name else path.name)
+        _rename_durably(path, place)
+        return place
+
+    def discard(self, incoming: IncomingFile) -> None:
+        """Drop a temp file."""
+        incoming.close(synchronise=False)
+        incoming.path.unlink(missing_ok=True)
+
+    def recover_incoming(self) -> tuple[Path, ...]:
+        """Move the temp files that a crash left to quarantine; empty ones are removed.
+
+        To be called before anything is received: every file in ``incoming/`` counts as left.
+        Their senders never got an answer and still hold the objects.
+        """
+        moved = []
+        for path in sorted(self.incoming.iterdir()):
+            if path.stat().st_size == 0:
+                path.unlink()
+            else:
+                moved.append(self.quarantine_path(path, name=f"interrupted-{path.stem}"))
+        return tuple(moved)
+
+    def stored_studies(self) -> Iterator[tuple[str, tuple[Path, ...]]]:
+        """Yield each study on disk: its UID and its object files."""
+        for study in sorted(path for path in self.objects.iterdir() if path.is_dir()):
+            yield study.name, tuple(sorted(study.glob(f"*/*{OBJECT_SUFFIX}")))
+
+    def remove_study(self, study_instance_uid: str) -> None:
+        """Remove the objects of a study; forget its rows first, or the next start adopts them."""
+        shutil.rmtree(self.objects / check_uid(study_instance_uid), ignore_errors=True)
+
+    def results_dir(self, job_id: str) -> Path:
+        """Return the folder for the results of a job; made if missing.
+
+        Raises
+        ------
+        ValueError
+            The job id cannot be a file name.
+        """
+        if not _JOB_ID.fullmatch(job_id):
+            raise ValueError(f"job id {job_id!r} cannot be a folder name")
+        folder = self.results / job_id
+        _make_durable_folder(folder)
+        return folder
+
+    def free_bytes(self) -> int:
+        """Return how many bytes the node may still write on the spool's filesystem."""
+        space = os.statvfs(self.root)
+        return space.f_bavail * space.f_frsize
+
+
+def _rename_durably(source: Path, place: Path) -> None:
+    try:
+        source.replace(place)
+    except FileNotFoundError:  # first object of its series, or the study was just purged
+        _make_durable_folder(place.parent)
+        source.replace(place)
+    _synchronise_folder(place.parent)
+
+
+def _make_durable_folder(folder: Path) -> None:
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        _synchronise_folder(path.parent)
+
+
+def _synchronise_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Alembic migrations; ``storage.migrate`` runs them, nobody calls Alembic's command line."""

@@ -1,0 +1,173 @@
+"""Every table of the node.
+
+The schema in a database comes from ``migrations/``; a test keeps both alike. Rows never leave
+this layer and the job ledger: callers get frozen dataclasses.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from node.storage.clock import UtcDateTime
+
+UID = String(64)  # PS3.5 section 9.1
+AE_TITLE = String(16)  # PS3.5 section 6.2, VR AE
+COUNTER = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers only INTEGER keys
+
+
+class Table(DeclarativeBase):
+    """Base of all tables; names of constraints are fixed so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - SQLAlchemy reads it as declared
+
+
+class StudyRow(Table):
+    """A study of which at least one object was received."""
+
+    __tablename__ = "studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    last_received_at: Mapped[datetime]
+    assembled_digest: Mapped[str | None] = mapped_column(Text)
+    """Digest of what was assembled; NULL while objects came that no job has seen (dirty)."""
+
+    __table_args__ = (Index(None, "assembled_digest", "last_received_at"),)
+
+
+class InstanceRow(Table):
+    """A received object whose file is safe on disk."""
+
+    __tablename__ = "instances"
+
+    instance_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    study_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("studies.study_instance_uid"), index=True
+    )
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    modality: Mapped[str] = mapped_column(Text)  # as sent, also where it breaks the rules of CS
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime]
+
+
+class QuarantinedRow(Table):
+    """An object that was refused, and why."""
+
+    __tablename__ = "quarantined_objects"
+
+    quarantined_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    path: Mapped[str] = mapped_column(Text)
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    status: Mapped[int]
+    sop_instance_uid: Mapped[str] = mapped_column(Text)
+    problems: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class JobRow(Table):
+    """A piece of work: one selection of series for one bundle."""
+
+    __tablename__ = "jobs"
+
+    job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    series_instance_uids: Mapped[list[str]] = mapped_column(JSON)
+    bundle: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(Text)
+    destinations: Mapped[list[str]] = mapped_column(JSON)
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    content_digest: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str] = mapped_column(String(32))
+    attempts: Mapped[int]
+    postponements: Mapped[int]
+    not_before: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    lease_owner: Mapped[str] = mapped_column(Text)
+    lease_until: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(Text)
+    problems: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    result: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    __table_args__ = (Index(None, "state", "not_before"),)
+
+
+class JobEventLine(Table):
+    """One line of a job's history; lines are only ever added."""
+
+    __tablename__ = "job_events"
+
+    event_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"), index=True)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    """State after the event."""
+    stage: Mapped[str] = mapped_column(String(32))
+    attempt: Mapped[int]
+    owner: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+
+
+class DeliveryRow(Table):
+    """One object for one destination: the unique key is what keeps a send from doubling."""
+
+    __tablename__ = "deliveries"
+
+    delivery_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"), index=True)
+    """The job that asked first; ``job_deliveries`` names all that wait for it."""
+    destination: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    sop_instance_uid: Mapped[str] = mapped_column(UID)
+    path: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    not_before: Mapped[datetime]
+    lease_owner: Mapped[str] = mapped_column(Text)
+    lease_until: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("destination", "sop_instance_uid"),
+        Index(None, "state", "not_before"),
+    )
+
+
+class JobDeliveryRow(Table):
+    """Which jobs wait for which deliveries: two jobs may make the same object."""
+
+    __tablename__ = "job_deliveries"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id"), primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("deliveries.delivery_id"), primary_key=True, index=True
+    )

@@ -1,9 +1,10 @@
 """The settings of a node as frozen models; unknown keys are refused."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 AETitle = Annotated[
     str,
@@ -11,14 +12,30 @@ AETitle = Annotated[
         strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[\x20-\x5b\x5d-\x7e]+$"
     ),
 ]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:%-]{1,253}$")]
+BundleName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)?$"),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
-class Frozen(BaseModel):
-    """Base: immutable, unknown keys are errors."""
+def _check_address(text: str) -> str:
+    if text != "localhost":
+        ip_address(text)
+    return text
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+Address = Annotated[str, AfterValidator(_check_address)]
+
+
+class Frozen(BaseModel):
+    """Base: immutable; unknown keys, infinities and NaN are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ReceiveSettings(Frozen):
@@ -43,7 +60,11 @@ class AssembleSettings(Frozen):
 class JobSettings(Frozen):
     """Durable work and the engine that runs it."""
 
-    scheduler_address: str = ""
+    scheduler_address: str = Field(
+        "",
+        pattern=r"^$|^(tcp|tls)://[^\s/]+:\d+$",
+        description="tcp://HOST:PORT, or empty text for a scheduler of the node's own",
+    )
     workers: int = Field(1, ge=1, le=64)
     threads_per_worker: int = Field(2, ge=1, le=64)
     lease_s: float = Field(60, ge=1)
@@ -78,7 +99,7 @@ class ReportSettings(Frozen):
 class LogSettings(Frozen):
     """Structured log."""
 
-    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     json_lines: bool = True
 
 
@@ -86,11 +107,15 @@ class NodeSettings(Frozen):
     """``node.yaml``."""
 
     ae_title: AETitle = "ONCONODE"
-    bind_address: str = "127.0.0.1"
-    port: Port = 11112
+    bind_address: Address = "127.0.0.1"
+    port: int = Field(11112, ge=0, le=65535)
     data_dir: Path = Path("data")
     models_dir: Path = Path("models")
-    database_url: str = ""
+    database_url: str = Field(
+        "",
+        pattern=r"^$|^(sqlite|postgresql)(\+[a-z0-9]+)?://",
+        description="postgresql+psycopg://..., sqlite:///..., or empty text for SQLite in data_dir",
+    )
     accept_unknown_peers: bool = True
     receive: ReceiveSettings = ReceiveSettings()
     assemble: AssembleSettings = AssembleSettings()
@@ -103,9 +128,9 @@ class NodeSettings(Frozen):
 class Peer(Frozen):
     """One entry of ``peers.yaml``: a DICOM application entity that we send to or hear from."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    name: Name
     ae_title: AETitle
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 104
     description: str = ""
 
@@ -116,21 +141,21 @@ class SeriesMatch(Frozen):
     Text is compared without regard to case; ``*`` and ``?`` are wildcards.
     """
 
-    modality: tuple[str, ...] = ()
-    body_part: tuple[str, ...] = ()
-    series_description: tuple[str, ...] = ()
-    not_series_description: tuple[str, ...] = ()
-    calling_ae: tuple[str, ...] = ()
+    modality: tuple[Text, ...] = ()
+    body_part: tuple[Text, ...] = ()
+    series_description: tuple[Text, ...] = ()
+    not_series_description: tuple[Text, ...] = ()
+    calling_ae: tuple[Text, ...] = ()
     contrast_agent: bool | None = None
 
 
 class RoutingRule(Frozen):
     """One rule of ``routing.yaml``; the first rule that matches a series of a study wins."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    name: Name
     match: SeriesMatch
-    bundle: str
-    destinations: tuple[str, ...] = Field(min_length=1)
+    bundle: BundleName
+    destinations: tuple[Name, ...] = Field(min_length=1)
 
 
 class Settings(Frozen):

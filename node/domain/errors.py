@@ -72,4 +72,20 @@ class TryLater(OncoNodeError):
 
 
 class SetupFault(OncoNodeError):
-    """Configuration or installation is wrong; only a person can mend it."""
+    """Configuration or installation is wrong; only a person can mend it.
+
+    Parameters
+    ----------
+    summary : str
+        What is wrong, in one sentence.
+    problems : iterable of Problem, optional
+        Every fault that was found, not only the first.
+    """
+
+    def __init__(self, summary: str, problems: Iterable[Problem] = ()) -> None:
+        self.summary = summary
+        self.problems = tuple(problems)
+        super().__init__("\n".join([summary, *(str(problem) for problem in self.problems)]))
+
+    def __reduce__(self) -> tuple[type["SetupFault"], tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.summary, self.problems)

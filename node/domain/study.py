@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node.domain.geometry import Geometry
+
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceRef:
@@ -27,6 +29,22 @@ class InstanceRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SliceRef:
+    """Where slice ``k`` of a checked series is stored.
+
+    Parameters
+    ----------
+    source_uid : str
+        SOP Instance UID of the object.
+    frame : int
+        Frame number (1-based) in it; 1 for single-frame objects.
+    """
+
+    source_uid: str
+    frame: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series:
     """One series with the attributes that routing rules and readers ask for.
 
@@ -39,6 +57,10 @@ class Series:
     attributes : mapping of str to str
         DICOM keyword -> text of the first instance (``SeriesDescription``, ``BodyPartExamined``,
         ``ImageType`` with backslashes ...). Holds no patient attributes.
+    slices : tuple of SliceRef
+        Slice by slice along the normal; empty until geometry was checked.
+    geometry : Geometry or None
+        Grid of those slices; None until geometry was checked.
     """
 
     series_instance_uid: str
@@ -46,6 +68,8 @@ class Series:
     modality: str
     instances: tuple[InstanceRef, ...]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    slices: tuple[SliceRef, ...] = ()
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ PS3.3 A.4 (MR Image IOD), C.7.6.2 (image plane), C.8.3.1 (MR image), C.7.6.4 (co
 
 import uuid
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,7 @@ def slice_dataset(
     window: tuple[float, float],
 ) -> Dataset:
     """Make one instance out of the shared attributes and one slice of unsigned pixels (y, x)."""
-    dataset = Dataset()
-    dataset.update(shared)
+    dataset = deepcopy(shared)
     dataset.SOPInstanceUID = sop_instance_uid
     dataset.InstanceNumber = instance_number
     dataset.ImagePositionPatient = decimals(position_mm)

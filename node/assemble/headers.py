@@ -1,0 +1,239 @@
+"""Headers of stored instances -> a Study by reference to its files."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+
+from node.domain.errors import InputRejected, Problem
+from node.domain.study import InstanceRef, Series, Study
+from node.storage.instances import ReceivedInstance
+
+ATTRIBUTES = (
+    "AcquisitionNumber",
+    "BodyPartExamined",
+    "BurnedInAnnotation",
+    "ContrastBolusAgent",
+    "ConvolutionKernel",
+    "DeviceUID",
+    "EchoTime",
+    "FlipAngle",
+    "FrameOfReferenceUID",
+    "ImageType",
+    "InversionTime",
+    "KVP",
+    "Laterality",
+    "MRAcquisitionType",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "PixelSpacing",
+    "ProtocolName",
+    "RepetitionTime",
+    "ScanningSequence",
+    "SequenceName",
+    "SequenceVariant",
+    "SeriesDescription",
+    "SeriesNumber",
+    "SliceThickness",
+    "SOPClassUID",
+    "SpacingBetweenSlices",
+    "StudyDescription",
+)
+"""Keywords that a Series carries; none of the patient's."""
+
+_WANTED = [
+    *ATTRIBUTES,
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "InstanceNumber",
+]
+_REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_UNREADABLE = (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What one file says of itself.
+
+    Parameters
+    ----------
+    instance : InstanceRef
+    study_instance_uid, series_instance_uid, modality : str
+    order : int
+        InstanceNumber, 0 if there is none.
+    attributes : mapping of str to str
+        See ``ATTRIBUTES``; only those that have a value.
+    """
+
+    instance: InstanceRef
+    study_instance_uid: str
+    series_instance_uid: str
+    modality: str
+    order: int
+    attributes: dict[str, str]
+
+
+def read_header(source: Path | InstanceRef) -> Header:
+    """Read one header, without pixels.
+
+    Raises
+    ------
+    InputRejected
+        If the file is not DICOM, is cut off in its header or lacks an identifying UID.
+    """
+    path = source if isinstance(source, Path) else source.path
+    try:
+        dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_WANTED))
+        missing = [keyword for keyword in _REQUIRED if not dataset.get(keyword)]
+        if missing:
+            raise InputRejected(_missing(path, keyword) for keyword in missing)
+        return Header(
+            instance=source if isinstance(source, InstanceRef) else _refer_to(path, dataset),
+            study_instance_uid=str(dataset.StudyInstanceUID),
+            series_instance_uid=str(dataset.SeriesInstanceUID),
+            modality=str(dataset.get("Modality") or ""),
+            order=int(dataset.get("InstanceNumber") or 0),
+            attributes=_texts_of(dataset),
+        )
+    except _UNREADABLE as fault:
+        problem = Problem(
+            code="unreadable-header",
+            found=f"{path.name}: {type(fault).__name__}",
+            expected="a DICOM Part 10 file",
+            remedy="send or copy the object again",
+            uid=source.sop_instance_uid if isinstance(source, InstanceRef) else "",
+        )
+        raise InputRejected([problem]) from fault
+
+
+def read_series(instances: Iterable[ReceivedInstance | InstanceRef | Path]) -> Study:
+    """Read the headers of one study's instances and sort them into series.
+
+    Parameters
+    ----------
+    instances : iterable of ReceivedInstance, InstanceRef or Path
+        In the order of receipt; the study's calling AE title is that of the last one.
+
+    Raises
+    ------
+    InputRejected
+        If there are no instances, or headers cannot be read (every such file is listed).
+    ValueError
+        If the instances belong to several studies.
+    """
+    headers: list[Header] = []
+    problems: list[Problem] = []
+    calling_ae_title = ""
+    for item in instances:
+        source: Path | InstanceRef
+        if isinstance(item, ReceivedInstance):
+            source, calling_ae_title = item.instance, item.calling_ae_title
+        else:
+            source = item
+        try:
+            headers.append(read_header(source))
+        except InputRejected as rejected:
+            problems.extend(rejected.problems)
+    if not headers and not problems:
+        problems.append(
+            Problem(
+                code="empty-study",
+                found="no instance",
+                expected="at least one",
+                remedy="send the study again",
+            )
+        )
+    if problems:
+        raise InputRejected(problems)
+    return group_headers(headers, calling_ae_title=calling_ae_title)
+
+
+def group_headers(headers: Iterable[Header], *, calling_ae_title: str = "") -> Study:
+    """Sort the headers of one study into series; series and instances in a stable order.
+
+    Raises
+    ------
+    ValueError
+        If the headers belong to several studies.
+    """
+    by_series: dict[str, list[Header]] = defaultdict(list)
+    studies = set()
+    for header in headers:
+        by_series[header.series_instance_uid].append(header)
+        studies.add(header.study_instance_uid)
+    if len(studies) != 1:
+        raise ValueError(f"headers of {len(studies)} studies, expected those of one")
+    return Study(
+        study_instance_uid=studies.pop(),
+        series=tuple(_series_of(by_series[uid]) for uid in sorted(by_series)),
+        calling_ae_title=calling_ae_title,
+    )
+
+
+def _series_of(headers: list[Header]) -> Series:
+    headers = sorted(headers, key=lambda item: (item.order, item.instance.sop_instance_uid))
+    first = headers[0]
+    return Series(
+        series_instance_uid=first.series_instance_uid,
+        study_instance_uid=first.study_instance_uid,
+        modality=first.modality,
+        instances=tuple(header.instance for header in headers),
+        attributes=first.attributes,
+    )
+
+
+def _texts_of(dataset: Dataset) -> dict[str, str]:
+    texts = {}
+    for keyword in ATTRIBUTES:
+        value = dataset.get(keyword)
+        if isinstance(value, MultiValue):
+            value = "\\".join(str(part) for part in value)
+        if value not in (None, ""):
+            texts[keyword] = str(value)
+    return texts
+
+
+def _refer_to(path: Path, dataset: Dataset) -> InstanceRef:
+    return InstanceRef(
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        sop_class_uid=str(dataset.SOPClassUID),
+        transfer_syntax_uid=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        path=path,
+        sha256=hash_data_set(path),
+    )
+
+
+def hash_data_set(path: Path) -> str:
+    """SHA-256 over the encoded data set, without preamble and file meta information."""
+    with path.open("rb") as file:
+        _skip_file_meta(file)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _skip_file_meta(file: BinaryIO) -> None:
+    """Go behind the file meta group, whose length is its first element (PS3.10 7.1)."""
+    file.seek(132)
+    head = file.read(12)
+    if head[:8] == b"\x02\x00\x00\x00UL\x04\x00":
+        file.seek(int.from_bytes(head[8:], "little"), 1)
+    else:
+        file.seek(0)
+
+
+def _missing(path: Path, keyword: str) -> Problem:
+    return Problem(
+        code="missing-uid",
+        tag=keyword,
+        found=f"none in {path.name}",
+        expected="a UID",
+        remedy="send the object with its identifying UIDs",
+    )

@@ -1,0 +1,195 @@
+"""Where every image plane of an instance lies, and what its pixels are, from the header alone.
+
+References
+----------
+PS3.3 C.7.6.2 (image plane of classic objects), C.7.6.16 (functional groups of enhanced ones).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from node.domain.study import InstanceRef
+
+SPLITTING = (
+    "EchoTime",
+    "DiffusionBValue",
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "InversionTime",
+    "TriggerTime",
+    "ImageType",
+)
+"""Attributes that tell apart several images of one place."""
+
+_FRAME_SPLITTING = {
+    "EchoTime": ("MREchoSequence", "EffectiveEchoTime"),
+    "DiffusionBValue": ("MRDiffusionSequence", "DiffusionBValue"),
+    "TemporalPositionIdentifier": ("FrameContentSequence", "TemporalPositionIndex"),
+    "AcquisitionNumber": ("FrameContentSequence", "FrameAcquisitionNumber"),
+}
+_WANTED = [
+    *SPLITTING,
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plane:
+    """One frame; what is missing or unusable is None.
+
+    Parameters
+    ----------
+    source_uid : str
+        SOP Instance UID.
+    frame : int
+        Frame number, from 1.
+    position_mm : ndarray, shape (3,)
+        ImagePositionPatient.
+    orientation : ndarray, shape (2, 3)
+        ImageOrientationPatient: direction of a row, direction of a column.
+    spacing_mm : ndarray, shape (2,)
+        PixelSpacing: between rows, between columns.
+    matrix : tuple of int
+        Rows and columns.
+    splitting : mapping of str to str
+        Values of the ``SPLITTING`` attributes.
+    """
+
+    source_uid: str
+    frame: int
+    position_mm: NDArray[np.float64] | None
+    orientation: NDArray[np.float64] | None
+    spacing_mm: NDArray[np.float64] | None
+    matrix: tuple[int, int]
+    splitting: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageHeader:
+    """What geometry checks need to know of one instance.
+
+    Parameters
+    ----------
+    instance : InstanceRef
+    photometric_interpretation, frame_of_reference_uid : str
+        Empty when absent.
+    samples_per_pixel, bits_allocated, rows, columns : int
+        0 when absent.
+    planes : tuple of Plane
+        One for each frame.
+    """
+
+    instance: InstanceRef
+    photometric_interpretation: str
+    frame_of_reference_uid: str
+    samples_per_pixel: int
+    bits_allocated: int
+    rows: int
+    columns: int
+    planes: tuple[Plane, ...]
+
+
+def read_image_header(instance: InstanceRef) -> ImageHeader:
+    """Read the planes of one instance.
+
+    Raises
+    ------
+    InvalidDicomError, EOFError, OSError, ValueError
+        If the header cannot be read.
+    """
+    dataset = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_WANTED))
+    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if per_frame:
+        shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+        planes = [
+            _frame_plane(dataset, shared, groups, number)
+            for number, groups in enumerate(per_frame, start=1)
+        ]
+    else:
+        planes = [_classic_plane(dataset)]
+    return ImageHeader(
+        instance=instance,
+        photometric_interpretation=str(dataset.get("PhotometricInterpretation") or ""),
+        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
+        samples_per_pixel=_integer(dataset, "SamplesPerPixel"),
+        bits_allocated=_integer(dataset, "BitsAllocated"),
+        rows=rows,
+        columns=columns,
+        planes=tuple(planes),
+    )
+
+
+def _classic_plane(dataset: Dataset) -> Plane:
+    return Plane(
+        source_uid=str(dataset.SOPInstanceUID),
+        frame=1,
+        position_mm=_numbers(dataset, "ImagePositionPatient", (3,)),
+        orientation=_numbers(dataset, "ImageOrientationPatient", (2, 3)),
+        spacing_mm=_numbers(dataset, "PixelSpacing", (2,)),
+        matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
+        splitting=_texts({keyword: dataset.get(keyword) for keyword in SPLITTING}),
+    )
+
+
+def _frame_plane(dataset: Dataset, shared: Dataset, groups: Dataset, number: int) -> Plane:
+    def item(sequence: str) -> Dataset:
+        items = groups.get(sequence) or shared.get(sequence)
+        return Dataset() if not items else items[0]
+
+    split = {
+        keyword: item(sequence).get(element)
+        for keyword, (sequence, element) in _FRAME_SPLITTING.items()
+    }
+    position = item("PlanePositionSequence")
+    orientation = item("PlaneOrientationSequence")
+    return Plane(
+        source_uid=str(dataset.SOPInstanceUID),
+        frame=number,
+        position_mm=_numbers(position, "ImagePositionPatient", (3,)),
+        orientation=_numbers(orientation, "ImageOrientationPatient", (2, 3)),
+        spacing_mm=_numbers(item("PixelMeasuresSequence"), "PixelSpacing", (2,)),
+        matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
+        splitting=_texts(split),
+    )
+
+
+def _numbers(dataset: Dataset, keyword: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """Finite numbers of that shape, or None; a text that is no number counts as missing."""
+    try:
+        value = dataset.get(keyword)
+        numbers = np.array([float(part) for part in value or ()], np.float64)
+    except (TypeError, ValueError):
+        return None
+    if numbers.size != np.prod(shape) or not np.isfinite(numbers).all():
+        return None
+    return numbers.reshape(shape)
+
+
+def _integer(dataset: Dataset, keyword: str) -> int:
+    try:
+        return int(dataset.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {keyword: str(value) for keyword, value in values.items() if value is not None}

@@ -1,0 +1,205 @@
+"""Can this series become a volume? Every fault is told, at once.
+
+The checks are of two kinds: each object by itself (``faults_of_objects``) and the stack that the
+planes form (``node.assemble.stack``).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+from pydicom import uid
+from pydicom.errors import InvalidDicomError
+
+from node.assemble.planes import ImageHeader, read_image_header
+from node.assemble.stack import Stack, build_stack
+from node.domain.errors import InputRejected, Problem
+from node.domain.study import Series, SliceRef
+
+log = structlog.get_logger()
+
+SOP_CLASSES = frozenset(
+    {
+        uid.CTImageStorage,
+        uid.EnhancedCTImageStorage,
+        uid.LegacyConvertedEnhancedCTImageStorage,
+        uid.MRImageStorage,
+        uid.EnhancedMRImageStorage,
+        uid.LegacyConvertedEnhancedMRImageStorage,
+    }
+)
+"""Storage classes that can become a volume."""
+
+TRANSFER_SYNTAXES = frozenset(
+    {
+        uid.ImplicitVRLittleEndian,
+        uid.ExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+        uid.DeflatedExplicitVRLittleEndian,
+        uid.RLELossless,
+        uid.JPEGBaseline8Bit,
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+        uid.HTJ2KLossless,
+        uid.HTJ2KLosslessRPCL,
+        uid.HTJ2K,
+    }
+)
+"""Transfer syntaxes that the installed decoders read."""
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+def check_series(series: Series, *, minimum_slices: int) -> Series:
+    """Check headers and geometry; return the series ordered along its normal.
+
+    Parameters
+    ----------
+    series : Series
+        As read from headers, in any order.
+    minimum_slices : int
+        Fewer slices are refused.
+
+    Returns
+    -------
+    Series
+        With ``slices`` and ``geometry`` filled, and ``instances`` in the order of their first
+        slice along row direction x column direction.
+
+    Raises
+    ------
+    InputRejected
+        With one problem for each kind of fault.
+    """
+    headers, problems = _read_headers(series)
+    problems += faults_of_objects(headers)
+    planes = [plane for header in headers for plane in header.planes]
+    stack = build_stack(planes, series_uid=series.series_instance_uid, minimum=minimum_slices)
+    problems += stack.problems
+    if problems or stack.geometry is None:
+        raise InputRejected(problems)
+    if stack.tilt_degrees > 0.1:
+        log.info(
+            "series.tilted",
+            series_instance_uid=series.series_instance_uid,
+            tilt_degrees=round(stack.tilt_degrees, 2),
+        )
+    return _order(series, stack)
+
+
+def _order(series: Series, stack: Stack) -> Series:
+    by_uid = {instance.sop_instance_uid: instance for instance in series.instances}
+    first_seen = dict.fromkeys(plane.source_uid for plane in stack.planes)
+    return replace(
+        series,
+        instances=tuple(by_uid[source_uid] for source_uid in first_seen),
+        slices=tuple(SliceRef(source_uid=p.source_uid, frame=p.frame) for p in stack.planes),
+        geometry=stack.geometry,
+    )
+
+
+def _read_headers(series: Series) -> tuple[list[ImageHeader], list[Problem]]:
+    headers, problems = [], []
+    for instance in series.instances:
+        try:
+            headers.append(read_image_header(instance))
+        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError) as fault:
+            problems.append(
+                Problem(
+                    code="unreadable-header",
+                    uid=instance.sop_instance_uid,
+                    found=type(fault).__name__,
+                    expected="a readable DICOM header",
+                    remedy="send the object again",
+                )
+            )
+    return headers, problems
+
+
+def faults_of_objects(headers: Sequence[ImageHeader]) -> list[Problem]:
+    """Faults that an object has by itself, one problem for each kind."""
+    checks: list[tuple[str, str, Callable[[ImageHeader], str], str, str]] = [
+        (
+            "unsupported-sop-class",
+            "SOPClassUID",
+            lambda h: "" if h.instance.sop_class_uid in SOP_CLASSES else h.instance.sop_class_uid,
+            "CT or MR images, classic or enhanced",
+            "route only CT and MR image series to this node",
+        ),
+        (
+            "unsupported-transfer-syntax",
+            "TransferSyntaxUID",
+            lambda h: (
+                ""
+                if h.instance.transfer_syntax_uid in TRANSFER_SYNTAXES
+                else h.instance.transfer_syntax_uid or "none"
+            ),
+            "uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000",
+            "send uncompressed, or in a transfer syntax of the conformance statement",
+        ),
+        (
+            "not-grey",
+            "PhotometricInterpretation",
+            _colour_of,
+            "one sample per pixel, MONOCHROME1 or MONOCHROME2",
+            "send the original images, not a colour capture of them",
+        ),
+        (
+            "unsupported-bits",
+            "BitsAllocated",
+            lambda h: "" if h.bits_allocated in (8, 16, 32) else f"{h.bits_allocated} bits",
+            "8, 16 or 32 bits allocated",
+            "send the original images",
+        ),
+        (
+            "empty-matrix",
+            "Rows",
+            lambda h: "" if h.rows > 0 and h.columns > 0 else f"{h.rows} x {h.columns} pixels",
+            "at least one row and one column",
+            "send the original images",
+        ),
+    ]
+    problems = []
+    for code, tag, fault_of, expected, remedy in checks:
+        faulty = [(header.instance.sop_instance_uid, fault_of(header)) for header in headers]
+        faulty = [(source_uid, fault) for source_uid, fault in faulty if fault]
+        if faulty:
+            kinds = ", ".join(sorted({fault for _, fault in faulty}))
+            problems.append(
+                Problem(
+                    code=code,
+                    tag=tag,
+                    uid=faulty[0][0],
+                    found=f"{kinds} in {_count(faulty, headers)}",
+                    expected=expected,
+                    remedy=remedy,
+                )
+            )
+    frames_of_reference = {header.frame_of_reference_uid for header in headers}
+    if len(frames_of_reference) > 1:
+        problems.append(
+            Problem(
+                code="mixed-frame-of-reference",
+                tag="FrameOfReferenceUID",
+                uid=headers[0].instance.sop_instance_uid,
+                found=f"{len(frames_of_reference)} frames of reference",
+                expected="one: positions of different frames cannot be compared",
+                remedy="send acquisitions of one session as one series",
+            )
+        )
+    return problems
+
+
+def _colour_of(header: ImageHeader) -> str:
+    if header.samples_per_pixel == 1 and header.photometric_interpretation in _GREY:
+        return ""
+    return f"{header.photometric_interpretation or 'no'} ({header.samples_per_pixel} samples)"
+
+
+def _count(faulty: Sequence[object], everything: Iterable[object]) -> str:
+    return f"{len(faulty)} of {len(list(everything))} instances"

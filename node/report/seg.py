@@ -1,0 +1,174 @@
+"""DICOM Segmentation: one lesion, one segment, on the grid of the source images."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from highdicom.seg import (
+    Segmentation as SegmentationObject,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from node.config.settings import ReportSettings
+from node.domain.report import ModelIdentity, Report
+from node.domain.segmentation import Lesion, Segmentation
+from node.report.fault import ReportFault
+from node.report.palette import lesion_colour
+from node.report.provenance import (
+    LONG_STRING,
+    PRODUCT_NAME,
+    RESEARCH_NOTICE,
+    algorithm_of,
+    concept,
+    equipment_of,
+    plain_text,
+    series_description,
+    stamp,
+)
+from node.report.sources import complete_headers, is_multi_frame
+from node.report.uids import PENDING_UID, seal_uids
+
+
+def build_seg(
+    report: Report, sources: Sequence[Dataset], *, settings: ReportSettings
+) -> Dataset | None:
+    """Build the BINARY segmentation of a report.
+
+    Parameters
+    ----------
+    report : Report
+    sources : sequence of Dataset
+        Headers of the distinct source instances, in the order of the slices.
+    settings : ReportSettings
+
+    Returns
+    -------
+    Dataset or None
+        None where no lesion was found and no empty segmentation is wanted.
+
+    Raises
+    ------
+    ReportFault
+        If mask, lesions and sources do not belong together.
+    InputRejected
+        If no SEG can refer to such sources.
+
+    References
+    ----------
+    PS3.3 section A.51 (Segmentation IOD) and C.8.20.2.
+    """
+    segmentation = report.segmentation
+    _check_lesions(segmentation)
+    if not segmentation.lesions and not settings.send_empty_seg:
+        return None
+    headers = complete_headers(sources)
+    with warnings.catch_warnings():
+        # An empty mask is wanted here, and foreign values were complained of on receipt.
+        warnings.simplefilter("ignore", UserWarning)
+        built = SegmentationObject(
+            source_images=_source_images(headers, segmentation),
+            pixel_array=np.array(segmentation.labels, dtype=np.uint8),
+            segmentation_type=SegmentationTypeValues.BINARY,
+            segment_descriptions=_describe_segments(report),
+            series_instance_uid=PENDING_UID,
+            series_number=settings.seg_series_number,
+            sop_instance_uid=PENDING_UID,
+            instance_number=1,
+            series_description=series_description("SEG", report.model),
+            content_label="AI_SEGMENTATION",
+            content_description=f"AI segmentation, {RESEARCH_NOTICE}"[:LONG_STRING],
+            content_creator_name=PRODUCT_NAME,
+            omit_empty_frames=not settings.keep_empty_frames,
+            specific_character_set=None,
+            **equipment_of(report.model),
+        )
+    if is_multi_frame(headers[0]):
+        _name_source_frames(built, segmentation)
+    stamp(built, sources=sources, model=report.model)
+    seal_uids(built, kind="seg")
+    return built
+
+
+def _check_lesions(segmentation: Segmentation) -> None:
+    numbers = [lesion.number for lesion in segmentation.lesions]
+    labels = [int(label) for label in np.unique(segmentation.labels) if label]
+    if numbers != list(range(1, len(numbers) + 1)) or labels != numbers:
+        raise ReportFault(f"lesions are numbered {numbers}, the mask holds {labels}")
+
+
+def _describe_segments(report: Report) -> list[SegmentDescription]:
+    model = report.model
+    if not report.segmentation.lesions:
+        return [_describe(1, f"{model.finding_type.meaning} (none found)", model, None)]
+    return [
+        _describe(lesion.number, f"Lesion {lesion.number}", model, lesion)
+        for lesion in report.segmentation.lesions
+    ]
+
+
+def _describe(
+    number: int, label: str, model: ModelIdentity, lesion: Lesion | None
+) -> SegmentDescription:
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=plain_text(label, LONG_STRING),
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=concept(model.finding_type),
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm_of(model.segmenter_name, model),
+        tracking_uid=lesion.tracking_uid if lesion else None,
+        tracking_id=plain_text(lesion.tracking_id, LONG_STRING) if lesion else None,
+        anatomic_regions=[concept(model.anatomic_region)],
+        display_color=CIELabColor.from_rgb(*lesion_colour(number)),
+    )
+
+
+def _source_images(headers: Sequence[Dataset], segmentation: Segmentation) -> list[Dataset]:
+    """Return what highdicom shall read positions from: one image, or one frame, for each slice."""
+    if is_multi_frame(headers[0]):
+        return [_only_used_frames(headers[0], segmentation.source_frames)]
+    by_uid = {str(header.SOPInstanceUID): header for header in headers}
+    slices: list[Dataset] = []
+    for uid in segmentation.source_uids:
+        if uid not in by_uid:
+            raise ReportFault(f"no source header for {uid}")
+        slices.append(by_uid[uid])
+    return slices
+
+
+def _only_used_frames(header: Dataset, frames: Sequence[int]) -> Dataset:
+    """Copy of an Enhanced header with the frames of the volume only, in the volume's order.
+
+    highdicom pairs the slices of a mask with all frames of the source in file order, and refuses
+    frames that share a position, as those of several echoes or time points do.
+    """
+    groups = header.PerFrameFunctionalGroupsSequence
+    if not all(1 <= frame <= len(groups) for frame in frames):
+        raise ReportFault(f"a slice names a frame outside 1..{len(groups)}")
+    used = [groups[frame - 1] for frame in frames]
+    shared = Dataset(header.SharedFunctionalGroupsSequence[0])
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if keyword not in shared:  # a volume has one of each, wherever the scanner wrote it
+            shared[keyword] = used[0][keyword]
+    reduced = Dataset(header)
+    reduced.SharedFunctionalGroupsSequence = [shared]
+    reduced.PerFrameFunctionalGroupsSequence = used
+    reduced.NumberOfFrames = len(frames)
+    return reduced
+
+
+def _name_source_frames(built: Dataset, segmentation: Segmentation) -> None:
+    """Put the frame numbers of the real source in place of those of the reduced copy."""
+    for frame in built.PerFrameFunctionalGroupsSequence:
+        for derivation in frame.get("DerivationImageSequence", ()):
+            for source in derivation.SourceImageSequence:
+                reduced = source.get("ReferencedFrameNumber")
+                if reduced is not None:
+                    source.ReferencedFrameNumber = segmentation.source_frames[int(reduced) - 1]

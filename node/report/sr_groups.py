@@ -1,0 +1,209 @@
+"""Measurement groups of the structured report: one for each lesion, or one that says "absent"."""
+
+import math
+from collections.abc import Mapping
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    FindingSite,
+    Measurement,
+    MeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    RelationshipTypeValues,
+    SourceSeriesForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes as dicom_codes
+
+from node.domain.code import Code
+from node.domain.finding import Finding
+from node.domain.report import ModelIdentity, Report
+from node.domain.segmentation import Lesion
+from node.domain.volume import Volume
+from node.report import codes
+from node.report.provenance import LONG_STRING, SHORT_TEXT, concept, plain_text, significant
+from node.report.uids import derive_uid
+
+
+def lesion_group(
+    *,
+    lesion: Lesion,
+    finding: Finding,
+    report: Report,
+    seg: Dataset,
+    source_series_uid: str,
+    volume: Volume | None,
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """Measurement group of one lesion (PS3.16 TID 1411).
+
+    Parameters
+    ----------
+    lesion, finding
+        What was measured and what was concluded.
+    report : Report
+    seg : Dataset
+        Segmentation whose segment ``lesion.number`` is the lesion.
+    source_series_uid : str
+    volume : Volume or None
+        Gives the mean attenuation where it is a CT.
+    """
+    model = report.model
+    group = VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=lesion.tracking_uid, identifier=plain_text(lesion.tracking_id, LONG_STRING)
+        ),
+        # Built by hand: the library's own constructor expects the segment number in the
+        # functional groups of each frame and fails where a single segment shares it.
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=lesion.number,
+            source_series=SourceSeriesForSegmentation(source_series_uid),
+        ),
+        finding_type=concept(model.finding_type),
+        finding_sites=[FindingSite(concept(model.anatomic_region))],
+        algorithm_id=algorithm_items(model.segmenter_name, model),
+        measurements=_measure(lesion, finding, report, volume),
+        qualitative_evaluations=_evaluate(finding),
+    )
+    if finding.reason:
+        _add_comment(group[0], finding.reason)
+    return group
+
+
+def absent_group(
+    report: Report, source_series_uid: str, evaluated: str
+) -> MeasurementsAndQualitativeEvaluations:
+    """Group that says that nothing was found, and in what (PS3.16 TID 1501).
+
+    Parameters
+    ----------
+    report : Report
+    source_series_uid : str
+    evaluated : str
+        What was looked at, in words.
+    """
+    model = report.model
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=derive_uid("absent", source_series_uid, model.digest),
+            identifier=plain_text(f"No {model.finding_type.meaning}", LONG_STRING),
+        ),
+        finding_type=concept(model.finding_type),
+        finding_sites=[FindingSite(concept(model.anatomic_region))],
+        algorithm_id=algorithm_items(model.segmenter_name, model),
+        qualitative_evaluations=[
+            QualitativeEvaluation(concept(codes.PRESENCE), concept(codes.ABSENT))
+        ],
+    )
+    _add_comment(group[0], evaluated)
+    return group
+
+
+def algorithm_items(name: str, model: ModelIdentity) -> AlgorithmIdentification:
+    """Content items that identify one part of a model (PS3.16 TID 4019)."""
+    return AlgorithmIdentification(
+        name=plain_text(name, LONG_STRING),
+        version=plain_text(model.version, LONG_STRING),
+        parameters=[plain_text(f"bundle={model.name}", SHORT_TEXT), f"sha256={model.digest}"],
+        family=dicom_codes.DCM.ArtificialIntelligence,
+        manufacturer=plain_text(model.manufacturer, LONG_STRING),
+    )
+
+
+def text_item(name: Code, text: str) -> TextContentItem:
+    """Free text that the report contains."""
+    return TextContentItem(
+        name=concept(name),
+        value=plain_text(text, SHORT_TEXT),
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+
+
+def _measure(
+    lesion: Lesion, finding: Finding, report: Report, volume: Volume | None
+) -> list[Measurement]:
+    model = report.model
+    classifier = algorithm_items(model.classifier_name, model)
+    measured = [
+        _number(codes.VOLUME, round(lesion.volume_ml, 3), codes.MILLILITRE),
+        _number(codes.LONG_AXIS, round(lesion.long_axis_mm, 2), codes.MILLIMETRE),
+        _number(codes.SHORT_AXIS, round(lesion.short_axis_mm, 2), codes.MILLIMETRE),
+        _number(
+            codes.MAXIMUM_3D_DIAMETER, round(lesion.maximum_3d_diameter_mm, 2), codes.MILLIMETRE
+        ),
+        _percentage(codes.SEGMENTATION_CONFIDENCE, lesion.mean_probability),
+    ]
+    if volume is not None and volume.modality == "CT":
+        mean_hu = float(volume.voxels[report.segmentation.mask_of(lesion)].mean())
+        measured.append(
+            _number(codes.ATTENUATION, round(mean_hu, 1), codes.HOUNSFIELD, derivation=codes.MEAN)
+        )
+    measured.append(
+        _percentage(codes.PROBABILITY_OF_CANCER, finding.malignancy_probability, classifier)
+    )
+    measured += [
+        _percentage(codes.type_probability_code(name), probability, classifier)
+        for name, probability in finding.type_probabilities.items()
+    ]
+    return [number for number in measured if number is not None] + _measure_features(
+        finding.features, model
+    )
+
+
+def _measure_features(features: Mapping[str, float], model: ModelIdentity) -> list[Measurement]:
+    extractor = AlgorithmIdentification(
+        name="PyRadiomics", version=plain_text(f"{model.name} {model.version}", LONG_STRING)
+    )
+    numbers = (
+        _number(codes.feature_code(name), significant(value), codes.feature_unit(name), extractor)
+        for name, value in features.items()
+    )
+    return [number for number in numbers if number is not None]
+
+
+def _number(
+    name: Code,
+    value: float,
+    unit: Code,
+    algorithm: AlgorithmIdentification | None = None,
+    derivation: Code | None = None,
+) -> Measurement | None:
+    """Return a NUM item; None for a value that is not a number, which DICOM cannot write."""
+    if not math.isfinite(value):
+        return None
+    return Measurement(
+        name=concept(name),
+        value=float(value),
+        unit=concept(unit),
+        algorithm_id=algorithm,
+        derivation=None if derivation is None else concept(derivation),
+    )
+
+
+def _percentage(
+    name: Code, probability: float | None, algorithm: AlgorithmIdentification | None = None
+) -> Measurement | None:
+    if probability is None:
+        return None
+    return _number(name, round(100 * probability, 1), codes.PERCENT, algorithm)
+
+
+def _evaluate(finding: Finding) -> list[QualitativeEvaluation]:
+    evaluated = [QualitativeEvaluation(concept(codes.MALIGNANCY), concept(finding.assessment))]
+    if finding.predicted_type:
+        evaluated.append(
+            QualitativeEvaluation(
+                concept(codes.TUMOUR_TYPE),
+                concept(codes.tumour_type_code(finding.predicted_type)),
+            )
+        )
+    return evaluated
+
+
+def _add_comment(group: Dataset, text: str) -> None:
+    group.ContentSequence.append(text_item(codes.COMMENT, text))

@@ -1,0 +1,77 @@
+"""UIDs that depend on content only, so that the same result always has the same name."""
+
+import hashlib
+import uuid
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID
+
+
+def derive_uid(*parts: str) -> str:
+    """Return the UID that belongs to the given parts.
+
+    Parameters
+    ----------
+    *parts : str
+        Whatever the object depends on; their order and borders count.
+
+    Returns
+    -------
+    str
+        A UID below ``2.25``, at most 44 characters.
+
+    References
+    ----------
+    PS3.5 section B.2 (UUID derived UID), RFC 9562 section 5.5 (name-based UUIDs).
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return f"2.25.{uuid.UUID(bytes=digest.digest()[:16], version=5).int}"
+
+
+PENDING_UID = derive_uid("pending")
+"""Stands for the UIDs of an object until ``seal_uids`` gives it its own."""
+
+
+def seal_uids(dataset: Dataset, *, kind: str) -> None:
+    """Give a finished object the UIDs that its content asks for.
+
+    Everything that a reader can see takes part: source UIDs, mask, findings, model, settings,
+    software versions. So nothing can change under an old UID, not even after an update of a
+    library, and nothing that stays the same gets a new one.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Complete object that was built with ``PENDING_UID`` for instance and series; changed
+        in place.
+    kind : str
+        Keeps apart the UIDs of different kinds of object.
+    """
+    if "DimensionOrganizationSequence" in dataset:
+        _set_dimension_organization(dataset, PENDING_UID)
+    content = content_digest(dataset)
+    instance_uid = derive_uid(kind, "instance", content)
+    dataset.SOPInstanceUID = instance_uid
+    dataset.SeriesInstanceUID = derive_uid(kind, "series", content)
+    dataset.file_meta.MediaStorageSOPInstanceUID = UID(instance_uid)
+    if "DimensionOrganizationSequence" in dataset:
+        _set_dimension_organization(dataset, derive_uid(kind, "dimension", content))
+
+
+def content_digest(dataset: Dataset) -> str:
+    """SHA-256 over the data set as it would be written, without file meta information."""
+    buffer = BytesIO()
+    bare = Dataset(dataset)
+    dcmwrite(buffer, bare, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _set_dimension_organization(dataset: Dataset, uid: str) -> None:
+    dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
+    for item in dataset.get("DimensionIndexSequence", ()):
+        item.DimensionOrganizationUID = uid

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the node tells of itself: structured logs that never hold patient text or pixels."""

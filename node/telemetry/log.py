@@ -1,0 +1,142 @@
+"""Structured logs on standard error: JSON lines for machines, aligned text for people.
+
+Standard library loggers (pynetdicom, SQLAlchemy, Dask ...) are bridged into the same stream.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from node.config.settings import LogSettings
+from node.telemetry.withhold import describe_warning, withhold_patient_text
+
+QUIET: Mapping[str, int] = {
+    "absl": logging.ERROR,
+    "alembic": logging.WARNING,
+    "apscheduler": logging.WARNING,
+    "distributed": logging.WARNING,
+    "matplotlib": logging.WARNING,
+    "pydicom": logging.ERROR,
+    "pynetdicom": logging.WARNING,
+    "radiomics": logging.ERROR,
+    "sqlalchemy": logging.WARNING,
+    "tensorflow": logging.ERROR,
+    "tornado": logging.ERROR,
+}
+"""Least level of libraries, whatever the operator sets.
+
+pynetdicom and pydicom write whole data sets at debug level, SQLAlchemy the values of statements.
+"""
+
+LIBRARY_ENVIRONMENT: Mapping[str, str] = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "DASK_LOGGING__DISTRIBUTED": "warning",
+}
+"""Read by libraries when they are imported; what the operator has set already stays."""
+
+
+def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging for this process.
+
+    Call it once, before TensorFlow or Dask are imported; a second call replaces the first.
+
+    Parameters
+    ----------
+    settings : LogSettings
+        Level of the node's own loggers, and JSON or text.
+    process : str
+        Name that every line carries, e.g. ``"listener"``.
+    stream : text file, optional
+        Standard error if not given.
+    """
+    for variable, value in LIBRARY_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    stream = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_process(process),
+        withhold_patient_text,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_render(settings, colors=stream.isatty()),
+            ],
+        )
+    )
+    _set_levels(handler, settings.level)
+    warnings.showwarning = _show_warning
+
+
+def _render(settings: LogSettings, *, colors: bool) -> list[structlog.typing.Processor]:
+    if settings.json_lines:
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        return [
+            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _set_levels(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for name in ("node", "__main__"):
+        logging.getLogger(name).setLevel(level)
+    for name, least in QUIET.items():
+        library = logging.getLogger(name)
+        library.setLevel(least)
+        library.handlers[:] = []
+        library.propagate = True
+
+
+def _name_process(process: str) -> structlog.typing.Processor:
+    pid = os.getpid()
+
+    def add(
+        _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event["process"] = process
+        event["pid"] = pid
+        return event
+
+    return add
+
+
+def _show_warning(  # noqa: PLR0917 - the signature of warnings.showwarning
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - as above
+    line: str | None = None,  # noqa: ARG001 - as above
+) -> None:
+    text = describe_warning(category, str(message), filename, lineno)
+    logging.getLogger("py.warnings").warning(text)

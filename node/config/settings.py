@@ -139,11 +139,12 @@ class SeriesMatch(Frozen):
     """Conditions on a series; a list matches when any entry does, all given keys must match.
 
     Text is compared without regard to case; ``*`` and ``?`` are wildcards.
+    In ``body_part`` and ``series_description`` an empty text stands for a missing attribute.
     """
 
     modality: tuple[Text, ...] = ()
-    body_part: tuple[Text, ...] = ()
-    series_description: tuple[Text, ...] = ()
+    body_part: tuple[str, ...] = ()
+    series_description: tuple[str, ...] = ()
     not_series_description: tuple[Text, ...] = ()
     calling_ae: tuple[Text, ...] = ()
     contrast_agent: bool | None = None

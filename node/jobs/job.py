@@ -1,0 +1,148 @@
+"""A job, a line of its history and a delivery, as callers see them: frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from node.domain.errors import Problem
+from node.jobs.state import JobState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A piece of work as the ledger knew it at one moment.
+
+    Parameters
+    ----------
+    job_id : str
+        Derived from study, content, bundle and rule: the same work has the same name.
+    study_instance_uid : str
+    series_instance_uids : tuple of str
+        The selected series; empty for a study that was refused as a whole.
+    bundle, rule : str
+        Which model, by which routing rule.
+    destinations : tuple of str
+        Names of the peers that get the results.
+    calling_ae_title : str
+        Who sent the study.
+    content_digest : str
+        Of the selected objects.
+    state : JobState
+    stage : str
+        The stage that runs or ran last, empty before the first.
+    attempts : int
+        Claims that counted; postponed ones do not.
+    not_before : datetime
+        Not due earlier.
+    created_at, updated_at : datetime
+    lease_owner : str
+        Fencing token of the claim that runs it, empty when none does.
+    lease_until : datetime or None
+    error : str
+        Of the latest failure; never patient text.
+    problems : tuple of Problem
+        Why it was rejected.
+    result : mapping
+        What the pipeline returned, as JSON holds it.
+    """
+
+    job_id: str
+    study_instance_uid: str
+    series_instance_uids: tuple[str, ...]
+    bundle: str
+    rule: str
+    destinations: tuple[str, ...]
+    calling_ae_title: str
+    content_digest: str
+    state: JobState
+    stage: str
+    attempts: int
+    not_before: datetime
+    created_at: datetime
+    updated_at: datetime
+    lease_owner: str
+    lease_until: datetime | None
+    error: str
+    problems: tuple[Problem, ...]
+    result: Mapping[str, Any]
+
+    def log_context(self) -> dict[str, Any]:
+        """Return what every log line about the job should carry."""
+        return {
+            "job_id": self.job_id,
+            "study_instance_uid": self.study_instance_uid,
+            "bundle": self.bundle,
+            "attempt": self.attempts,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEventRow:
+    """One line of a job's history.
+
+    Parameters
+    ----------
+    at : datetime
+    event : str
+        A ``JobEvent``, or ``"stage"`` when a stage began.
+    state : JobState
+        After the event.
+    stage : str
+    attempt : int
+    owner : str
+        Who held the lease when it happened.
+    detail : str
+        Error or reason.
+    """
+
+    at: datetime
+    event: str
+    state: JobState
+    stage: str
+    attempt: int
+    owner: str
+    detail: str
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One object for one destination.
+
+    Parameters
+    ----------
+    delivery_id : int
+    job_id : str
+        The job that asked first.
+    destination : str
+        Name of a peer.
+    kind, sop_class_uid, sop_instance_uid : str
+    path : Path
+    state : DeliveryState
+    attempts : int
+    not_before : datetime
+    error : str
+        Of the latest attempt.
+    """
+
+    delivery_id: int
+    job_id: str
+    destination: str
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: Path
+    state: DeliveryState
+    attempts: int
+    not_before: datetime
+    error: str

@@ -1,0 +1,252 @@
+"""The ledger of jobs: the only truth about work, whatever becomes of processes and of Dask."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from node.domain.errors import Problem
+from node.jobs.claims import Claims, summarize
+from node.jobs.job import Job, JobEventRow
+from node.jobs.rows import event_of_line, job_of, locked_job, move, note
+from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, begin
+from node.storage.database import reading, writing
+from node.storage.tables import DeliveryRow, JobDeliveryRow, JobEventLine, JobRow
+
+log = structlog.get_logger()
+
+Jobs = list[Job]
+Events = list[JobEventRow]
+
+
+class Ledger(Claims):
+    """Jobs, their history and their deliveries; see ``Claims`` for the parameters."""
+
+    def add_job(
+        self,
+        *,
+        study_instance_uid: str,
+        series_instance_uids: Sequence[str],
+        bundle: str,
+        rule: str,
+        destinations: Sequence[str],
+        calling_ae_title: str,
+        content_digest: str,
+    ) -> Job:
+        """Add work, or return the job that is the same work.
+
+        Unfinished jobs for the same series, bundle and rule but an earlier content are
+        cancelled: objects that came late would otherwise give two results for one series.
+        """
+        row = self._new_row(
+            JobEvent.ADD,
+            study_instance_uid=study_instance_uid,
+            series_instance_uids=list(series_instance_uids),
+            bundle=bundle,
+            rule=rule,
+            destinations=list(destinations),
+            calling_ae_title=calling_ae_title,
+            content_digest=content_digest,
+        )
+        return self._insert(row, JobEvent.ADD)
+
+    def add_rejected(
+        self,
+        *,
+        study_instance_uid: str,
+        calling_ae_title: str,
+        content_digest: str,
+        problems: Sequence[Problem],
+        rule: str = "",
+        bundle: str = "",
+    ) -> Job:
+        """Record that nothing can be done with a study, and why; idempotent as ``add_job``."""
+        row = self._new_row(
+            JobEvent.REFUSE,
+            study_instance_uid=study_instance_uid,
+            bundle=bundle,
+            rule=rule,
+            calling_ae_title=calling_ae_title,
+            content_digest=content_digest,
+            error=summarize(problems),
+            problems=[asdict(problem) for problem in problems],
+        )
+        return self._insert(row, JobEvent.REFUSE)
+
+    def retry(self, job_id: str) -> Job:
+        """Do a failed, rejected or cancelled job again; only send again where that is enough.
+
+        Raises
+        ------
+        KeyError
+            There is no such job.
+        IllegalTransition
+            The job is not at rest, was delivered, or names no series to process.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            row = locked_job(session, job_id)
+            if not row.series_instance_uids:
+                raise IllegalTransition(JobState(row.state), JobEvent.RETRY)
+            given_up_sending = _last_event(session, job_id) == JobEvent.SEND_FAILED
+            if given_up_sending and self._resend(session, job_id, at=now):
+                row.error = ""
+                move(session, row, JobEvent.RESEND, at=now)
+            else:
+                row.attempts = row.postponements = 0
+                row.not_before = now
+                row.error = ""
+                row.problems = []
+                move(session, row, JobEvent.RETRY, at=now)
+            return job_of(row)
+
+    def cancel(self, job_id: str, *, reason: str = "cancelled by a person") -> Job:
+        """Stop a job that is not finished; deliveries already accepted stay where they are.
+
+        Raises
+        ------
+        KeyError
+            There is no such job.
+        IllegalTransition
+            The job is finished.
+        """
+        with writing(self._engine) as session:
+            row = locked_job(session, job_id)
+            self._cancel(session, row, reason=reason)
+            return job_of(row)
+
+    def get(self, job_id: str) -> Job:
+        """Return a job; KeyError when there is none of that name."""
+        with reading(self._engine) as session:
+            row = session.get(JobRow, job_id)
+            if row is None:
+                raise KeyError(job_id)
+            return job_of(row)
+
+    def events(self, job_id: str) -> Events:
+        """Return the history of a job, oldest line first."""
+        query = select(JobEventLine).where(JobEventLine.job_id == job_id)
+        with reading(self._engine) as session:
+            lines = session.scalars(query.order_by(JobEventLine.event_id))
+            return [event_of_line(line) for line in lines]
+
+    def list(
+        self, *, state: JobState | None = None, study: str | None = None, limit: int = 100
+    ) -> Jobs:
+        """Return jobs, latest first, of one state or one study where asked."""
+        query = select(JobRow).order_by(JobRow.created_at.desc(), JobRow.job_id).limit(limit)
+        if state is not None:
+            query = query.where(JobRow.state == state.value)
+        if study is not None:
+            query = query.where(JobRow.study_instance_uid == study)
+        with reading(self._engine) as session:
+            return [job_of(row) for row in session.scalars(query)]
+
+    def finished_before(self, before: datetime) -> Jobs:
+        """Return the jobs that came to rest before a moment: their files may be purged."""
+        query = select(JobRow).where(
+            JobRow.state.in_([state.value for state in FINISHED]), JobRow.updated_at < before
+        )
+        with reading(self._engine) as session:
+            return [job_of(row) for row in session.scalars(query.order_by(JobRow.updated_at))]
+
+    def forget(self, job_id: str) -> None:
+        """Remove a finished job and all that only it needs; its files were purged.
+
+        Raises
+        ------
+        KeyError
+            There is no such job.
+        ValueError
+            The job is not finished.
+        """
+        with writing(self._engine) as session:
+            job = locked_job(session, job_id)
+            if job.state not in FINISHED:
+                raise ValueError(f"job {job_id} is {job.state}, it cannot be forgotten")
+            for table in (JobEventLine, JobDeliveryRow):
+                session.execute(delete(table).where(table.job_id == job_id))
+            for row in session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job_id)):
+                heir = session.scalar(
+                    select(JobDeliveryRow.job_id).where(
+                        JobDeliveryRow.delivery_id == row.delivery_id
+                    )
+                )
+                if heir is None:
+                    session.delete(row)
+                else:
+                    row.job_id = heir
+            session.flush()
+            session.delete(job)
+
+    def _insert(self, row: JobRow, event: JobEvent) -> Job:
+        try:
+            with writing(self._engine) as session:
+                known = session.get(JobRow, row.job_id)
+                if known is not None:
+                    return job_of(known)
+                if event is JobEvent.ADD:
+                    self._replace_earlier(session, row)
+                session.add(row)
+                session.flush()
+                note(session, row, event, at=row.created_at, detail=row.error)
+                log.info("job.added", **job_of(row).log_context(), state=row.state)
+                return job_of(row)
+        except IntegrityError:  # PostgreSQL: another process added the same work just now
+            return self.get(row.job_id)
+
+    def _replace_earlier(self, session: Session, row: JobRow) -> None:
+        """Cancel unfinished work on an earlier content of the same series."""
+        query = select(JobRow).where(
+            JobRow.study_instance_uid == row.study_instance_uid,
+            JobRow.bundle == row.bundle,
+            JobRow.rule == row.rule,
+            JobRow.state.in_([JobState.QUEUED.value, JobState.RUNNING.value]),
+        )
+        for earlier in session.scalars(query.order_by(JobRow.job_id).with_for_update()):
+            if set(earlier.series_instance_uids) == set(row.series_instance_uids):
+                self._cancel(session, earlier, reason=f"replaced by {row.job_id}")
+
+    def _cancel(self, session: Session, row: JobRow, *, reason: str) -> None:
+        move(session, row, JobEvent.CANCEL, at=self._now(), detail=reason)
+        row.error = reason
+
+    def _new_row(self, event: JobEvent, **columns: Any) -> JobRow:
+        now = self._now()
+        defaults: dict[str, Any] = {
+            "series_instance_uids": [],
+            "destinations": [],
+            "error": "",
+            "problems": [],
+        }
+        row = JobRow(
+            state=begin(event).value,
+            stage="",
+            attempts=0,
+            postponements=0,
+            not_before=now,
+            created_at=now,
+            updated_at=now,
+            lease_owner="",
+            lease_until=None,
+            result={},
+            **(defaults | columns),
+        )
+        row.job_id = _job_id(row)
+        return row
+
+
+def _job_id(row: JobRow) -> str:
+    identity = (row.study_instance_uid, row.content_digest, row.bundle, row.rule)
+    return sha256("\0".join(identity).encode()).hexdigest()[:32]
+
+
+def _last_event(session: Session, job_id: str) -> str | None:
+    query = select(JobEventLine.event).where(JobEventLine.job_id == job_id)
+    return session.scalar(query.order_by(JobEventLine.event_id.desc()).limit(1))

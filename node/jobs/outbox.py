@@ -1,0 +1,302 @@
+"""What is to be sent where, and whether it was accepted.
+
+A delivery is unique by destination and SOP instance UID, so the same object is never sent twice
+once it was accepted, whatever job made it. Jobs that wait for a delivery are linked to it.
+
+Locks on PostgreSQL are taken in one order, jobs before deliveries. Where an order in time would
+still let a job miss its last delivery, ``settle_sending`` finds it at the next tick.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from numpy.random import Generator
+from sqlalchemy import ColumnElement, Engine, delete, exists, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from node.domain.report import Evidence
+from node.jobs.backoff import Backoff
+from node.jobs.job import Delivery, DeliveryState
+from node.jobs.rows import delivery_of, move
+from node.jobs.state import JobEvent, JobState
+from node.storage.clock import utc_now
+from node.storage.database import reading, writing
+from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
+
+log = structlog.get_logger()
+
+
+class Outbox:
+    """Deliveries in the database.
+
+    Parameters
+    ----------
+    engine : Engine
+    lease_s : float
+        How long a claim holds unless it is renewed.
+    maximum_attempts : int
+        Sendings after which a delivery is given up.
+    backoff : Backoff
+    now : callable
+        Clock; aware UTC.
+    generator : Generator, optional
+        Spreads retries; none spreads nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        lease_s: float,
+        maximum_attempts: int,
+        backoff: Backoff,
+        now: Callable[[], datetime] = utc_now,
+        generator: Generator | None = None,
+    ) -> None:
+        self._engine = engine
+        self._lease = timedelta(seconds=lease_s)
+        self._maximum_attempts = maximum_attempts
+        self._backoff = backoff
+        self._now = now
+        self._generator = generator
+
+    def due_destinations(self) -> list[str]:
+        """Return the destinations for which a delivery is due and unclaimed."""
+        query = select(DeliveryRow.destination).distinct().where(*self._due(self._now()))
+        with reading(self._engine) as session:
+            return sorted(session.scalars(query))
+
+    def claim_deliveries(
+        self, owner: str, *, limit: int = 100, destination: str | None = None
+    ) -> list[Delivery]:
+        """Lease due deliveries, ordered by destination; each claim counts as an attempt."""
+        now = self._now()
+        query = select(DeliveryRow).where(*self._due(now))
+        if destination is not None:
+            query = query.where(DeliveryRow.destination == destination)
+        query = query.order_by(DeliveryRow.destination, DeliveryRow.delivery_id).limit(limit)
+        with writing(self._engine) as session:
+            rows = session.scalars(query.with_for_update(skip_locked=True, of=DeliveryRow)).all()
+            for row in rows:
+                row.attempts += 1
+                row.lease_owner = owner
+                row.lease_until = now + self._lease
+            return [delivery_of(row) for row in rows]
+
+    def renew_deliveries(self, owner: str, delivery_ids: Iterable[int]) -> int:
+        """Prolong the leases of deliveries under way; return how many are still held."""
+        statement = (
+            update(DeliveryRow)
+            .where(DeliveryRow.delivery_id.in_(list(delivery_ids)), *_held_by(owner))
+            .values(lease_until=self._now() + self._lease)
+            .returning(DeliveryRow.delivery_id)
+        )
+        with writing(self._engine) as session:
+            return len(session.scalars(statement).all())
+
+    def delivery_done(self, delivery_id: int, owner: str) -> None:
+        """Record that the destination accepted the object; true whoever holds the lease now."""
+        now = self._now()
+        with writing(self._engine) as session:
+            jobs = _jobs_waiting_for(session, delivery_id)
+            row = _lock(session, delivery_id)
+            if row.lease_owner != owner:
+                log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
+            _release(row, state=DeliveryState.ACCEPTED, error="", at=now)
+            self._settle(session, jobs, at=now)
+
+    def delivery_failed(self, delivery_id: int, owner: str, *, error: str, retry: bool) -> None:
+        """Record a failed sending: due again after a back-off, or given up.
+
+        Parameters
+        ----------
+        delivery_id : int
+        owner : str
+            Nothing happens when it lost the lease.
+        error : str
+        retry : bool
+            Whether the destination may accept it later.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            jobs = _jobs_waiting_for(session, delivery_id)
+            row = _lock(session, delivery_id)
+            if row.state != DeliveryState.PENDING or row.lease_owner != owner:
+                log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
+                return
+            if retry and row.attempts < self._maximum_attempts:
+                row.not_before = now + self._backoff.delay(row.attempts, self._generator)
+                _release(row, state=DeliveryState.PENDING, error=error, at=now)
+                return
+            _release(row, state=DeliveryState.FAILED, error=error, at=now)
+            self._settle(session, jobs, at=now)
+
+    def deliveries(self, job_id: str) -> list[Delivery]:
+        """Return all deliveries that a job waits or waited for."""
+        with reading(self._engine) as session:
+            return [delivery_of(row) for row in self._linked(session, job_id)]
+
+    def release_deliveries(self, owner: str) -> int:
+        """Make the leased deliveries of an owner that is known to be gone due at once."""
+        statement = (
+            update(DeliveryRow)
+            .where(*_held_by(owner))
+            .values(lease_owner="", lease_until=None)
+            .returning(DeliveryRow.delivery_id)
+        )
+        with writing(self._engine) as session:
+            return len(session.scalars(statement).all())
+
+    def settle_sending(self) -> int:
+        """Conclude every job whose deliveries are all decided; return how many there were."""
+        pending = (
+            exists()
+            .where(JobDeliveryRow.job_id == JobRow.job_id)
+            .where(DeliveryRow.delivery_id == JobDeliveryRow.delivery_id)
+            .where(DeliveryRow.state == DeliveryState.PENDING.value)
+        )
+        query = select(JobRow).where(JobRow.state == JobState.SENDING.value, ~pending)
+        with writing(self._engine) as session:
+            jobs = session.scalars(query.with_for_update(skip_locked=True)).all()
+            self._settle(session, jobs, at=self._now())
+            return len(jobs)
+
+    def _enqueue(
+        self, session: Session, job: JobRow, evidence: Sequence[Evidence], *, at: datetime
+    ) -> bool:
+        """Link a job to a delivery for each object and destination; tell whether any is open."""
+        session.execute(delete(JobDeliveryRow).where(JobDeliveryRow.job_id == job.job_id))
+        objects = [item for item in evidence if item.sop_instance_uid]
+        is_open = False
+        for destination in sorted(set(job.destinations)):
+            for item in objects:
+                row = _find_or_add(session, job, destination, item, at=at)
+                session.add(JobDeliveryRow(job_id=job.job_id, delivery_id=row.delivery_id))
+                is_open |= row.state == DeliveryState.PENDING
+        return is_open
+
+    def _resend(self, session: Session, job_id: str, *, at: datetime) -> bool:
+        """Open the given-up deliveries of a job; False when a file of theirs is gone."""
+        rows = [row for row in self._linked(session, job_id) if row.state == DeliveryState.FAILED]
+        if not all(delivery_of(row).path.is_file() for row in rows):
+            return False
+        for row in rows:
+            _reopen(row, at=at)
+        return True
+
+    def _settle(self, session: Session, jobs: Iterable[JobRow], *, at: datetime) -> None:
+        """Move jobs whose deliveries are all decided out of SENDING."""
+        session.flush()
+        for job in jobs:
+            rows = self._linked(session, job.job_id)
+            if any(row.state == DeliveryState.PENDING for row in rows):
+                continue
+            failed = [row for row in rows if row.state == DeliveryState.FAILED]
+            if failed:
+                job.error = "; ".join(sorted({f"{row.destination}: {row.error}" for row in failed}))
+                move(session, job, JobEvent.SEND_FAILED, at=at, detail=job.error)
+            else:
+                job.error = ""
+                move(session, job, JobEvent.ACCEPTED, at=at)
+
+    @staticmethod
+    def _linked(session: Session, job_id: str) -> Sequence[DeliveryRow]:
+        link = JobDeliveryRow.delivery_id == DeliveryRow.delivery_id
+        query = select(DeliveryRow).join(JobDeliveryRow, link)
+        query = query.where(JobDeliveryRow.job_id == job_id).order_by(DeliveryRow.delivery_id)
+        return session.scalars(query).all()
+
+    @staticmethod
+    def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+        wanted = (
+            exists()
+            .where(JobDeliveryRow.delivery_id == DeliveryRow.delivery_id)
+            .where(JobRow.job_id == JobDeliveryRow.job_id)
+            .where(JobRow.state == JobState.SENDING.value)
+        )
+        return (
+            DeliveryRow.state == DeliveryState.PENDING.value,
+            DeliveryRow.not_before <= now,
+            or_(DeliveryRow.lease_until.is_(None), DeliveryRow.lease_until < now),
+            wanted,
+        )
+
+
+def _held_by(owner: str) -> tuple[ColumnElement[bool], ...]:
+    return DeliveryRow.state == DeliveryState.PENDING.value, DeliveryRow.lease_owner == owner
+
+
+def _lock(session: Session, delivery_id: int) -> DeliveryRow:
+    row = session.get(DeliveryRow, delivery_id, with_for_update=True)
+    if row is None:
+        raise KeyError(delivery_id)
+    return row
+
+
+def _jobs_waiting_for(session: Session, delivery_id: int) -> Sequence[JobRow]:
+    query = (
+        select(JobRow)
+        .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
+        .where(JobDeliveryRow.delivery_id == delivery_id, JobRow.state == JobState.SENDING.value)
+        .order_by(JobRow.job_id)
+        .with_for_update(of=JobRow)
+    )
+    return session.scalars(query).all()
+
+
+def _find_or_add(
+    session: Session, job: JobRow, destination: str, item: Evidence, *, at: datetime
+) -> DeliveryRow:
+    query = (
+        select(DeliveryRow)
+        .where(
+            DeliveryRow.destination == destination,
+            DeliveryRow.sop_instance_uid == item.sop_instance_uid,
+        )
+        .with_for_update()
+    )
+    row = session.scalar(query)
+    if row is None:
+        row = DeliveryRow(
+            job_id=job.job_id,
+            destination=destination,
+            kind=item.kind.value,
+            sop_class_uid=item.sop_class_uid,
+            sop_instance_uid=item.sop_instance_uid,
+            path=str(item.path),
+            state=DeliveryState.PENDING.value,
+            attempts=0,
+            not_before=at,
+            lease_owner="",
+            lease_until=None,
+            error="",
+            updated_at=at,
+        )
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:  # PostgreSQL: another job made the same object just now
+            row = session.scalars(query).one()
+        else:
+            return row
+    if row.state != DeliveryState.ACCEPTED:
+        row.path = str(item.path)
+    if row.state == DeliveryState.FAILED:
+        _reopen(row, at=at)
+    return row
+
+
+def _reopen(row: DeliveryRow, *, at: datetime) -> None:
+    row.attempts = 0
+    row.not_before = at
+    _release(row, state=DeliveryState.PENDING, error="", at=at)
+
+
+def _release(row: DeliveryRow, *, state: DeliveryState, error: str, at: datetime) -> None:
+    row.state = state.value
+    row.error = error
+    row.lease_owner = ""
+    row.lease_until = None
+    row.updated_at = at

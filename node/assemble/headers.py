@@ -31,6 +31,7 @@ ATTRIBUTES = (
     "KVP",
     "Laterality",
     "MRAcquisitionType",
+    "NumberOfFrames",
     "Manufacturer",
     "ManufacturerModelName",
     "PixelSpacing",

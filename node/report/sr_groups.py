@@ -128,7 +128,11 @@ def _measure(
     lesion: Lesion, finding: Finding, report: Report, volume: Volume | None
 ) -> list[Measurement]:
     model = report.model
-    classifier = algorithm_items(model.classifier_name, model)
+    classifier = AlgorithmIdentification(
+        name=plain_text(model.classifier_name, LONG_STRING),
+        version=plain_text(model.version, LONG_STRING),
+        family=dicom_codes.DCM.ArtificialIntelligence,
+    )
     measured = [
         _number(codes.VOLUME, round(lesion.volume_ml, 3), codes.MILLILITRE),
         _number(codes.LONG_AXIS, round(lesion.long_axis_mm, 2), codes.MILLIMETRE),
@@ -157,7 +161,8 @@ def _measure(
 
 def _measure_features(features: Mapping[str, float], model: ModelIdentity) -> list[Measurement]:
     extractor = AlgorithmIdentification(
-        name="PyRadiomics", version=plain_text(f"{model.name} {model.version}", LONG_STRING)
+        name=plain_text(f"{model.name} radiomics profile (PyRadiomics)", LONG_STRING),
+        version=plain_text(model.version, LONG_STRING),
     )
     numbers = (
         _number(codes.feature_code(name), significant(value), codes.feature_unit(name), extractor)

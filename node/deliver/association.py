@@ -1,0 +1,76 @@
+"""Associations to peers: opened with bounded waits, told apart by why they failed."""
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+
+from node.config.settings import DeliverSettings, Peer
+from node.domain.errors import TryLater
+
+
+class NothingAccepted(Exception):
+    """The peer is there, but takes none of the presentation contexts."""
+
+
+@contextmanager
+def open_association(
+    peer: Peer,
+    *,
+    contexts: Iterable[PresentationContext],
+    calling_ae_title: str,
+    settings: DeliverSettings,
+) -> Iterator[Association]:
+    """Open an association and release it at the end.
+
+    Raises
+    ------
+    TryLater
+        If the peer cannot be reached, rejects or aborts.
+    NothingAccepted
+        If it accepts the association but no presentation context.
+    """
+    entity = AE(ae_title=calling_ae_title)
+    entity.requested_contexts = list(contexts)
+    entity.connection_timeout = settings.acse_timeout_s or None
+    entity.acse_timeout = settings.acse_timeout_s or None
+    entity.dimse_timeout = settings.dimse_timeout_s or None
+    # The reactor aborts idle associations; a peer may be silent as long as one answer may take.
+    entity.network_timeout = settings.dimse_timeout_s or None
+    association = entity.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.ae_title,
+        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+    )
+    try:
+        if not association.is_established:
+            if association.acceptor.primitive is not None and association.rejected_contexts:
+                raise NothingAccepted(peer.name)
+            raise TryLater(f"{peer.name}: {_why_not(association)}")
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+        else:
+            association.kill()
+
+
+def _send_at_once(event: evt.Event) -> None:
+    # Small commands wait for the answer to the previous packet otherwise (RFC 896).
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _why_not(association: Association) -> str:
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        reason = getattr(answer, "reason_str", "")
+        return f"association rejected: {reason}" if reason else "association rejected"
+    if association.is_aborted:
+        return "association aborted or no answer"
+    return "no connection"

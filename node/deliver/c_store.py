@@ -1,0 +1,210 @@
+"""C-STORE as SCU: a batch to one peer, an outcome for each object."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+
+from node.config.settings import DeliverSettings, Peer
+from node.deliver.association import NothingAccepted, open_association
+from node.deliver.status import (
+    PROCESSING_FAILURE,
+    SOP_CLASS_NOT_SUPPORTED,
+    Verdict,
+    rule_of,
+)
+
+log = structlog.get_logger()
+
+UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOutcome:
+    """What became of one object.
+
+    Parameters
+    ----------
+    path : Path
+    sop_instance_uid : str
+        Empty if the file could not be read.
+    status : int
+        Answer of the peer, or the status that stands for why there was none.
+    accepted : bool
+        The peer has it now.
+    retry : bool
+        Another attempt may succeed.
+    detail : str
+        For people; no patient text.
+    """
+
+    path: Path
+    sop_instance_uid: str
+    status: int
+    accepted: bool
+    retry: bool
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outgoing:
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+def send_objects(
+    paths: Sequence[Path],
+    *,
+    peer: Peer,
+    calling_ae_title: str,
+    settings: DeliverSettings,
+    on_outcome: Callable[[SendOutcome], None] = lambda _: None,
+) -> tuple[SendOutcome, ...]:
+    """Send files over one association.
+
+    Uncompressed objects are offered as Explicit VR Little Endian with Implicit VR as fallback,
+    and are transcoded when the peer takes the latter only; compressed ones go as they are.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        DICOM Part 10 files.
+    peer : Peer
+    calling_ae_title : str
+    settings : DeliverSettings
+    on_outcome : callable
+        Called with each outcome as soon as it is known: whoever keeps a ledger writes it down
+        before the next object leaves, so that a crash repeats one object and not the batch.
+
+    Returns
+    -------
+    tuple of SendOutcome
+        One for each path, in order. A lost association leaves the rest to be retried.
+
+    Raises
+    ------
+    TryLater
+        If there is no association: nothing was sent.
+    """
+    outcomes: dict[Path, SendOutcome] = {}
+
+    def note(outcome: SendOutcome) -> None:
+        outcomes[outcome.path] = outcome
+        log.info(
+            "object.sent" if outcome.accepted else "object.refused",
+            peer=peer.name,
+            sop_instance_uid=outcome.sop_instance_uid,
+            status=f"0x{outcome.status:04X}",
+            retry=outcome.retry,
+            detail=outcome.detail,
+        )
+        on_outcome(outcome)
+
+    readable: list[_Outgoing] = []
+    for path in dict.fromkeys(paths):
+        try:
+            readable.append(_peek(path))
+        except (OSError, InvalidDicomError, AttributeError) as error:
+            problem = f"unreadable: {type(error).__name__}"
+            note(_failed(path, "", PROCESSING_FAILURE, False, problem))
+    if readable:
+        try:
+            with open_association(
+                peer,
+                contexts=_contexts(readable),
+                calling_ae_title=calling_ae_title,
+                settings=settings,
+            ) as association:
+                for outgoing in readable:
+                    note(_send(association, outgoing))
+        except NothingAccepted:
+            for outgoing in readable:
+                note(_refused(outgoing))
+    return tuple(outcomes[path] for path in paths)
+
+
+def _peek(path: Path) -> _Outgoing:
+    meta = read_file_meta_info(path)
+    return _Outgoing(
+        path=path,
+        sop_class_uid=str(meta.MediaStorageSOPClassUID),
+        sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
+        transfer_syntax_uid=str(meta.TransferSyntaxUID),
+    )
+
+
+def _contexts(batch: Iterable[_Outgoing]) -> list[PresentationContext]:
+    wanted: dict[tuple[str, bool], list[str]] = {}
+    for outgoing in batch:
+        uncompressed = outgoing.transfer_syntax_uid in UNCOMPRESSED
+        syntaxes = wanted.setdefault((outgoing.sop_class_uid, uncompressed), [])
+        for syntax in UNCOMPRESSED if uncompressed else (outgoing.transfer_syntax_uid,):
+            if syntax not in syntaxes:
+                syntaxes.append(str(syntax))
+    return [build_context(sop_class, syntaxes) for (sop_class, _), syntaxes in wanted.items()]
+
+
+def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
+    if not association.is_established:
+        return _lost(outgoing)
+    accepted = {
+        str(context.transfer_syntax[0])
+        for context in association.accepted_contexts
+        if context.abstract_syntax == outgoing.sop_class_uid
+    }
+    transcodable = outgoing.transfer_syntax_uid in UNCOMPRESSED
+    if outgoing.transfer_syntax_uid not in accepted and not (
+        transcodable and accepted.intersection(UNCOMPRESSED)
+    ):
+        return _refused(outgoing)
+    dataset = dcmread(outgoing.path)
+    try:
+        answer = association.send_c_store(dataset)  # encodes in the syntax that was accepted
+    except RuntimeError:  # pynetdicom: the association ended between the check and the call
+        return _lost(outgoing)
+    if "Status" not in answer:
+        return _lost(outgoing)
+    return _answered(outgoing, int(answer.Status))
+
+
+def _answered(outgoing: _Outgoing, status: int) -> SendOutcome:
+    rule = rule_of(status)
+    return SendOutcome(
+        path=outgoing.path,
+        sop_instance_uid=outgoing.sop_instance_uid,
+        status=status,
+        accepted=rule.verdict is Verdict.ACCEPTED,
+        retry=rule.verdict is Verdict.RETRY,
+        detail=f"0x{status:04X} {rule.meaning}",
+    )
+
+
+def _refused(outgoing: _Outgoing) -> SendOutcome:
+    detail = "the peer takes no presentation context for this SOP class and transfer syntax"
+    uid = outgoing.sop_instance_uid
+    return _failed(outgoing.path, uid, SOP_CLASS_NOT_SUPPORTED, False, detail)
+
+
+def _lost(outgoing: _Outgoing) -> SendOutcome:
+    detail = "association lost, or no answer in time"
+    return _failed(outgoing.path, outgoing.sop_instance_uid, PROCESSING_FAILURE, True, detail)
+
+
+def _failed(path: Path, uid: str, status: int, retry: bool, detail: str) -> SendOutcome:
+    return SendOutcome(
+        path=path,
+        sop_instance_uid=uid,
+        status=status,
+        accepted=False,
+        retry=retry,
+        detail=detail,
+    )

@@ -1,0 +1,223 @@
+"""Deliveries over both databases."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from stopped_clock import StoppedClock
+
+from node.domain.report import Evidence, EvidenceKind
+from node.jobs.job import Delivery, DeliveryState, Job
+from node.jobs.ledger import Ledger
+from node.jobs.state import JobState
+
+SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def ledger(engine: Engine, clock: StoppedClock) -> Ledger:
+    return Ledger(engine, lease_s=60, delivery_maximum_attempts=3, delivery_backoff_s=5, now=clock)
+
+
+def send_job(
+    ledger: Ledger,
+    *uids: str,
+    destinations: tuple[str, ...] = ("pacs",),
+    rule: str = "r",
+    folder: Path = Path("results"),
+) -> Job:
+    """Bring a job as far as SENDING (or DELIVERED when nothing is open)."""
+    job = ledger.add_job(
+        study_instance_uid="1.2",
+        series_instance_uids=["1.2.1"],
+        bundle="brain",
+        rule=rule,
+        destinations=destinations,
+        calling_ae_title="MODALITY",
+        content_digest="d",
+    )
+    ledger.claim(f"worker-{rule}")
+    return finish(ledger, job, *uids, folder=folder)
+
+
+def finish(ledger: Ledger, job: Job, *uids: str, folder: Path = Path("results")) -> Job:
+    evidence = [
+        Evidence(
+            kind=EvidenceKind.SR,
+            path=folder / f"{uid}.dcm",
+            sop_class_uid=SR_STORAGE,
+            sop_instance_uid=uid,
+        )
+        for uid in uids
+    ]
+    evidence.append(Evidence(kind=EvidenceKind.OVERLAY, path=folder / "overlay.png"))
+    owner = ledger.get(job.job_id).lease_owner
+    return ledger.finish(job.job_id, owner, evidence=evidence, result={})
+
+
+def destinations_of(deliveries: list[Delivery]) -> list[str]:
+    return [delivery.destination for delivery in deliveries]
+
+
+def test_every_dicom_object_goes_to_every_destination(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1", "2.25.2", destinations=("b", "a", "a"))
+    assert job.state is JobState.SENDING
+    assert ledger.due_destinations() == ["a", "b"]
+    claimed = ledger.claim_deliveries("d")
+    assert destinations_of(claimed) == ["a", "a", "b", "b"]
+    assert {delivery.sop_instance_uid for delivery in claimed} == {"2.25.1", "2.25.2"}
+    assert all(delivery.attempts == 1 for delivery in claimed)
+    assert ledger.claim_deliveries("e") == []
+    for delivery in claimed:
+        assert ledger.get(job.job_id).state is JobState.SENDING
+        ledger.delivery_done(delivery.delivery_id, "d")
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
+def test_one_destination_can_be_claimed_alone(ledger: Ledger) -> None:
+    send_job(ledger, "2.25.1", "2.25.2", destinations=("a", "b"))
+    assert destinations_of(ledger.claim_deliveries("d", destination="b", limit=1)) == ["b"]
+    assert ledger.due_destinations() == ["a", "b"]
+
+
+def test_nothing_to_send_is_delivered_at_once(ledger: Ledger) -> None:
+    assert send_job(ledger).state is JobState.DELIVERED
+
+
+def test_an_accepted_object_is_never_sent_again(ledger: Ledger) -> None:
+    first = send_job(ledger, "2.25.1", rule="one")
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_done(delivery.delivery_id, "d")
+    second = send_job(ledger, "2.25.1", rule="two")
+    assert ledger.get(first.job_id).state is JobState.DELIVERED
+    assert second.state is JobState.DELIVERED
+    assert ledger.claim_deliveries("d") == []
+    third = send_job(ledger, "2.25.1", "2.25.2", rule="three")
+    assert third.state is JobState.SENDING
+    assert [item.sop_instance_uid for item in ledger.claim_deliveries("d")] == ["2.25.2"]
+
+
+def test_two_jobs_wait_for_one_delivery(ledger: Ledger) -> None:
+    jobs = [send_job(ledger, "2.25.1", rule=rule) for rule in ("one", "two")]
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_done(delivery.delivery_id, "d")
+    assert [ledger.get(job.job_id).state for job in jobs] == [JobState.DELIVERED] * 2
+
+
+def test_refused_sendings_back_off_and_are_given_up(ledger: Ledger, clock: StoppedClock) -> None:
+    job = send_job(ledger, "2.25.1")
+    for wait_s in (5, 10):
+        (delivery,) = ledger.claim_deliveries("d")
+        ledger.delivery_failed(delivery.delivery_id, "d", error="0xA700", retry=True)
+        assert ledger.due_destinations() == []
+        clock.pass_seconds(wait_s)
+        assert ledger.due_destinations() == ["pacs"]
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_failed(delivery.delivery_id, "d", error="0xA700", retry=True)
+    failed = ledger.get(job.job_id)
+    assert (failed.state, failed.error) == (JobState.FAILED, "pacs: 0xA700")
+
+
+def test_one_dead_destination_does_not_stop_the_other(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1", destinations=("alive", "dead"))
+    alive, dead = ledger.claim_deliveries("d")
+    ledger.delivery_failed(dead.delivery_id, "d", error="0x0122", retry=False)
+    assert ledger.get(job.job_id).state is JobState.SENDING
+    ledger.delivery_done(alive.delivery_id, "d")
+    assert ledger.get(job.job_id).state is JobState.FAILED
+    states = {item.destination: item.state for item in ledger.deliveries(job.job_id)}
+    assert states == {"alive": DeliveryState.ACCEPTED, "dead": DeliveryState.FAILED}
+
+
+def test_leases_of_deliveries_lapse_and_can_be_renewed(ledger: Ledger, clock: StoppedClock) -> None:
+    send_job(ledger, "2.25.1")
+    (delivery,) = ledger.claim_deliveries("d1")
+    clock.pass_seconds(59)
+    assert ledger.renew_deliveries("d1", [delivery.delivery_id]) == 1
+    clock.pass_seconds(59)
+    assert ledger.claim_deliveries("d2") == []
+    clock.pass_seconds(2)
+    assert len(ledger.claim_deliveries("d2")) == 1
+    assert ledger.renew_deliveries("d1", [delivery.delivery_id]) == 0
+    ledger.delivery_failed(delivery.delivery_id, "d1", error="late", retry=False)
+    assert ledger.deliveries(delivery.job_id)[0].state is DeliveryState.PENDING
+    ledger.delivery_done(delivery.delivery_id, "d1")  # it was accepted, whoever says so
+    assert ledger.get(delivery.job_id).state is JobState.DELIVERED
+
+
+def test_deliveries_of_a_dead_owner_are_released_at_once(ledger: Ledger) -> None:
+    send_job(ledger, "2.25.1")
+    ledger.claim_deliveries("gone")
+    assert ledger.release_deliveries("other") == 0
+    assert ledger.release_deliveries("gone") == 1
+    assert len(ledger.claim_deliveries("d")) == 1
+
+
+def test_a_cancelled_job_sends_nothing_more(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1")
+    ledger.cancel(job.job_id)
+    assert ledger.due_destinations() == []
+    assert ledger.claim_deliveries("d") == []
+
+
+def give_up(ledger: Ledger, job: Job) -> None:
+    for delivery in ledger.claim_deliveries("d"):
+        ledger.delivery_failed(delivery.delivery_id, "d", error="0xC000", retry=False)
+    assert ledger.get(job.job_id).state is JobState.FAILED
+
+
+def test_retry_sends_again_what_was_given_up(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "2.25.1.dcm").touch()
+    job = send_job(ledger, "2.25.1", folder=tmp_path)
+    give_up(ledger, job)
+    assert ledger.retry(job.job_id).state is JobState.SENDING
+    assert [item.attempts for item in ledger.claim_deliveries("d")] == [1]
+
+
+def test_retry_works_again_when_the_files_are_gone(ledger: Ledger, tmp_path: Path) -> None:
+    job = send_job(ledger, "2.25.1", folder=tmp_path)
+    give_up(ledger, job)
+    assert ledger.retry(job.job_id).state is JobState.QUEUED
+    ledger.claim("w2")
+    assert finish(ledger, job, "2.25.1", folder=tmp_path / "new").state is JobState.SENDING
+    (delivery,) = ledger.claim_deliveries("d")
+    assert delivery.path == tmp_path / "new" / "2.25.1.dcm"
+
+
+def test_other_results_after_a_retry_replace_the_old_ones(ledger: Ledger, tmp_path: Path) -> None:
+    job = send_job(ledger, "2.25.1", folder=tmp_path)
+    give_up(ledger, job)
+    ledger.retry(job.job_id)
+    ledger.claim("w2")
+    finish(ledger, job, "2.25.2")  # settings changed, so did the UIDs
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_done(delivery.delivery_id, "d")
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
+def test_a_job_that_missed_its_last_answer_is_settled(ledger: Ledger, engine: Engine) -> None:
+    job = send_job(ledger, "2.25.1")
+    assert ledger.settle_sending() == 0
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'accepted'")
+    assert ledger.settle_sending() == 1
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
+def test_a_shared_delivery_outlives_the_job_that_asked_first(
+    ledger: Ledger, clock: StoppedClock
+) -> None:
+    first, second = (send_job(ledger, "2.25.1", rule=rule) for rule in ("one", "two"))
+    ledger.cancel(first.job_id)
+    ledger.forget(first.job_id)
+    (delivery,) = ledger.deliveries(second.job_id)
+    assert delivery.job_id == second.job_id
+    ledger.cancel(second.job_id)
+    ledger.forget(second.job_id)
+    with pytest.raises(KeyError):
+        ledger.delivery_done(delivery.delivery_id, "d")

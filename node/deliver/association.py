@@ -40,17 +40,19 @@ def open_association(
     entity.dimse_timeout = settings.dimse_timeout_s or None
     # The reactor aborts idle associations; a peer may be silent as long as one answer may take.
     entity.network_timeout = settings.dimse_timeout_s or None
+    connected: list[bool] = []
     association = entity.associate(
         peer.host,
         peer.port,
         ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected])],
     )
     try:
         if not association.is_established:
             if association.acceptor.primitive is not None and association.rejected_contexts:
                 raise NothingAccepted(peer.name)
-            raise TryLater(f"{peer.name}: {_why_not(association)}")
+            reason = _why_not(association) if connected else "no connection"
+            raise TryLater(f"{peer.name}: {reason}")
         yield association
     finally:
         if association.is_established:
@@ -59,7 +61,8 @@ def open_association(
             association.kill()
 
 
-def _send_at_once(event: evt.Event) -> None:
+def _send_at_once(event: evt.Event, connected: list[bool]) -> None:
+    connected.append(True)
     # Small commands wait for the answer to the previous packet otherwise (RFC 896).
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
@@ -71,6 +74,4 @@ def _why_not(association: Association) -> str:
         answer = association.acceptor.primitive
         reason = getattr(answer, "reason_str", "")
         return f"association rejected: {reason}" if reason else "association rejected"
-    if association.is_aborted:
-        return "association aborted or no answer"
-    return "no connection"
+    return "association aborted, or no answer to the request"

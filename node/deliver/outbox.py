@@ -1,13 +1,15 @@
 """Carries due deliveries to their peers and writes down in the ledger what became of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from node.config.settings import DeliverSettings, Peer
-from node.deliver.c_store import send_objects
+from node.deliver.c_store import SendOutcome, send_objects
 from node.domain.errors import TryLater
 from node.jobs.job import Delivery
 
@@ -89,12 +91,7 @@ def deliver_batch(
                 peer=peer,
                 calling_ae_title=calling_ae_title,
                 settings=settings,
-                on_outcome=lambda outcome, waiting=waiting: mark(
-                    waiting.pop(outcome.path),
-                    accepted=outcome.accepted,
-                    retry=outcome.retry,
-                    detail=outcome.detail,
-                ),
+                on_outcome=partial(_mark_outcome, waiting, mark),
             )
         except TryLater as later:
             log.warning(
@@ -103,3 +100,14 @@ def deliver_batch(
             for delivery in waiting.values():
                 mark(delivery, accepted=False, retry=True, detail=str(later))
     return DeliveryCounts(**tally)
+
+
+def _mark_outcome(
+    waiting: dict[Path, Delivery], mark: Callable[..., None], outcome: SendOutcome
+) -> None:
+    mark(
+        waiting.pop(outcome.path),
+        accepted=outcome.accepted,
+        retry=outcome.retry,
+        detail=outcome.detail,
+    )

@@ -133,18 +133,17 @@ def _describe(
 def _source_images(headers: Sequence[Dataset], segmentation: Segmentation) -> list[Dataset]:
     """Return what highdicom shall read positions from: one image, or one frame, for each slice."""
     if is_multi_frame(headers[0]):
-        return [_only_used_frames(headers[0], segmentation.source_frames)]
+        _keep_used_frames(headers[0], segmentation.source_frames)
+        return [headers[0]]
     by_uid = {str(header.SOPInstanceUID): header for header in headers}
-    slices: list[Dataset] = []
-    for uid in segmentation.source_uids:
-        if uid not in by_uid:
-            raise ReportFault(f"no source header for {uid}")
-        slices.append(by_uid[uid])
-    return slices
+    missing = [uid for uid in segmentation.source_uids if uid not in by_uid]
+    if missing:
+        raise ReportFault(f"no source header for {len(missing)} slices, e.g. {missing[0]}")
+    return [by_uid[uid] for uid in segmentation.source_uids]
 
 
-def _only_used_frames(header: Dataset, frames: Sequence[int]) -> Dataset:
-    """Copy of an Enhanced header with the frames of the volume only, in the volume's order.
+def _keep_used_frames(header: Dataset, frames: Sequence[int]) -> None:
+    """Reduce our copy of an Enhanced header to the frames of the volume, in the volume's order.
 
     highdicom pairs the slices of a mask with all frames of the source in file order, and refuses
     frames that share a position, as those of several echoes or time points do.
@@ -153,22 +152,21 @@ def _only_used_frames(header: Dataset, frames: Sequence[int]) -> Dataset:
     if not all(1 <= frame <= len(groups) for frame in frames):
         raise ReportFault(f"a slice names a frame outside 1..{len(groups)}")
     used = [groups[frame - 1] for frame in frames]
-    shared = Dataset(header.SharedFunctionalGroupsSequence[0])
+    shared = header.SharedFunctionalGroupsSequence[0]
     for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
         if keyword not in shared:  # a volume has one of each, wherever the scanner wrote it
             shared[keyword] = used[0][keyword]
-    reduced = Dataset(header)
-    reduced.SharedFunctionalGroupsSequence = [shared]
-    reduced.PerFrameFunctionalGroupsSequence = used
-    reduced.NumberOfFrames = len(frames)
-    return reduced
+    header.PerFrameFunctionalGroupsSequence = used
+    header.NumberOfFrames = len(frames)
 
 
 def _name_source_frames(built: Dataset, segmentation: Segmentation) -> None:
     """Put the frame numbers of the real source in place of those of the reduced copy."""
+    renamed: set[int] = set()  # segments of one slice share one item
     for frame in built.PerFrameFunctionalGroupsSequence:
         for derivation in frame.get("DerivationImageSequence", ()):
             for source in derivation.SourceImageSequence:
                 reduced = source.get("ReferencedFrameNumber")
-                if reduced is not None:
+                if reduced is not None and id(source) not in renamed:
+                    renamed.add(id(source))
                     source.ReferencedFrameNumber = segmentation.source_frames[int(reduced) - 1]

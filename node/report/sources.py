@@ -1,5 +1,6 @@
 """Headers of the source series, made fit for the objects that are derived from them."""
 
+import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def read_sources(paths: Sequence[Path], source_uids: Sequence[str]) -> tuple[Dat
 
 
 def complete_headers(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
-    """Return copies that have every attribute which a derived object needs.
+    """Return headers that have every attribute which a derived object needs.
 
     Empty values stand for missing type 2 attributes. Series without a frame of reference get one
     that is derived from their UID: SEG demands it, and no other series can claim it by chance.
@@ -92,7 +93,8 @@ def complete_headers(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     InputRejected
         If the slices come from several multi-frame objects: a SEG refers to one of them only.
     """
-    completed = tuple(_complete(source) for source in sources)
+    # Identity is read from the first header only; the others are copied where they need a change.
+    completed = (_complete(sources[0]), *(_place(source) for source in sources[1:]))
     if len(completed) > 1 and any(is_multi_frame(source) for source in completed):
         raise InputRejected(
             [
@@ -157,18 +159,24 @@ def content_moment(source: Dataset) -> tuple[str, str]:
 
 
 def _complete(source: Dataset) -> Dataset:
-    copy = Dataset(source)
+    completed = copy.deepcopy(_place(source))
     for keyword in NEEDED_KEYWORDS:
-        if keyword not in copy:
-            setattr(copy, keyword, None)
+        if keyword not in completed:
+            setattr(completed, keyword, None)
     for keyword, pattern in VALUE_PATTERNS.items():
-        if not _matches(copy.get(keyword), pattern):
-            setattr(copy, keyword, None)
-    if not copy.get("FrameOfReferenceUID"):
-        copy.FrameOfReferenceUID = derive_uid(
-            "frame-of-reference", str(source.get("SeriesInstanceUID", ""))
-        )
-    return copy
+        if not _matches(completed.get(keyword), pattern):
+            setattr(completed, keyword, None)
+    return completed
+
+
+def _place(source: Dataset) -> Dataset:
+    if source.get("FrameOfReferenceUID"):
+        return source
+    placed = copy.deepcopy(source)
+    placed.FrameOfReferenceUID = derive_uid(
+        "frame-of-reference", str(source.get("SeriesInstanceUID", ""))
+    )
+    return placed
 
 
 def _matches(value: Any, pattern: str) -> bool:

@@ -66,7 +66,7 @@ def seal_uids(dataset: Dataset, *, kind: str) -> None:
 def content_digest(dataset: Dataset) -> str:
     """SHA-256 over the data set as it would be written, without file meta information."""
     buffer = BytesIO()
-    bare = Dataset(dataset)
+    bare = Dataset(dataset)  # the same elements without file meta information
     dcmwrite(buffer, bare, implicit_vr=False, little_endian=True, enforce_file_format=False)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 

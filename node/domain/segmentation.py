@@ -55,7 +55,7 @@ class Segmentation:
     ----------
     labels : ndarray of uint8, shape (z, y, x), read-only
         0 is background, ``n`` is lesion number ``n``.
-    probability : ndarray of float32, shape (z, y, x), read-only
+    probability : ndarray of float16, shape (z, y, x), read-only
         The network's tumour probability.
     geometry : Geometry
         That of the source volume.
@@ -68,7 +68,7 @@ class Segmentation:
     """
 
     labels: NDArray[np.uint8]
-    probability: NDArray[np.float32]
+    probability: NDArray[np.float16]
     geometry: Geometry
     source_uids: tuple[str, ...]
     source_frames: tuple[int, ...]

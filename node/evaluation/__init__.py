@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures that judge a model: overlap, discrimination, intervals over patients."""

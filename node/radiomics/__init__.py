@@ -1,1 +1,1 @@
-"""TODO."""
+"""Volume and Lesion in, FeatureVector out, by PyRadiomics."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Trained bundles: their manifest, their checks, and which one a rule means."""

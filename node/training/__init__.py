@@ -1,1 +1,1 @@
-"""TODO."""
+"""From labelled data to a bundle: datasets, splits, augmentation, fitting, packaging."""

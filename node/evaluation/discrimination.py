@@ -1,0 +1,57 @@
+"""Area under the ROC curve, and intervals by bootstrap over patients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+
+def measure_auc(labels: NDArray[Any], scores: NDArray[Any], classes: NDArray[Any]) -> float:
+    """AUC; with more than two classes the plain mean of each class against the rest.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+    scores : ndarray, shape (n,) for two classes (higher means ``classes[1]``), else (n, classes)
+    classes : ndarray
+    """
+    if len(classes) == 2:
+        return float(roc_auc_score(labels == classes[1], scores))
+    each = [roc_auc_score(labels == name, scores[:, i]) for i, name in enumerate(classes)]
+    return float(np.mean(each))
+
+
+def bootstrap_interval(
+    patients: NDArray[Any],
+    figure: Callable[[NDArray[np.intp]], float],
+    *,
+    rng: np.random.Generator,
+    draws: int = 1000,
+) -> tuple[float, float]:
+    """95 % interval of a figure, drawing patients (not slices) with replacement.
+
+    Parameters
+    ----------
+    patients : ndarray, shape (n,)
+        Patient of each sample.
+    figure : callable
+        Takes the indices of the drawn samples; NaN (e.g. only one class drawn) is left out.
+    rng : numpy.random.Generator
+    draws : int
+
+    References
+    ----------
+    Efron, Tibshirani: An Introduction to the Bootstrap, 1993 (percentile interval).
+    """
+    names, inverse = np.unique(patients, return_inverse=True)
+    members = [np.flatnonzero(inverse == i) for i in range(len(names))]
+    values = []
+    for _ in range(draws):
+        chosen = rng.integers(0, len(names), len(names))
+        value = figure(np.concatenate([members[i] for i in chosen]))
+        if np.isfinite(value):
+            values.append(value)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

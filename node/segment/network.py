@@ -1,0 +1,71 @@
+"""Run the trained network over the slices of a volume."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node.domain.volume import Volume
+from node.segment.preprocess import InputSpec, Preparation, plan_preparation
+
+
+class Network:
+    """A trained segmenter, ready to predict.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Maps (batch, rows, columns, 1) to logits.
+    spec : InputSpec
+        Preparation that it was trained with.
+    batch : int
+        Slices per call.
+    """
+
+    def __init__(self, model: Any, spec: InputSpec, *, batch: int = 8) -> None:
+        self.model = model
+        self.spec = spec
+        self.batch = batch
+
+    @classmethod
+    def load(cls, path: Path, spec: InputSpec) -> "Network":
+        """Load a Keras file; needs TensorFlow."""
+        import keras  # deferred: only worker processes pay for TensorFlow
+
+        return cls(keras.models.load_model(path, compile=False), spec)
+
+    def predict(self, volume: Volume) -> NDArray[np.float16]:
+        """Return the tumour probability of every voxel.
+
+        Returns
+        -------
+        ndarray of float16, shape (z, y, x)
+            On the grid of the volume; 0 in slices that hold no tissue. Half precision keeps a
+            2,000-slice series within memory and is exact to 0.0005.
+        """
+        preparation = plan_preparation(volume, self.spec)
+        out = np.zeros(volume.voxels.shape, np.float16)
+        evaluable = np.flatnonzero(preparation.evaluable)
+        for start in range(0, len(evaluable), self.batch):
+            chosen = evaluable[start : start + self.batch]
+            for k, plane in zip(chosen, self._predict(volume, preparation, chosen), strict=True):
+                out[k] = preparation.undo(plane)
+        return out
+
+    def _predict(
+        self, volume: Volume, preparation: Preparation, chosen: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        images = np.zeros((self.batch, *preparation.padded, 1), np.float32)
+        for place, k in enumerate(chosen):
+            images[place, ..., 0] = preparation.apply(volume.voxels[k])
+        # A batch of constant size, so that the graph is traced once; the mean over the mirrored
+        # head steadies the outline.
+        logits = self.model.predict_on_batch(images)
+        mirrored = self.model.predict_on_batch(images[:, :, ::-1])[:, :, ::-1]
+        probability = (_sigmoid(logits) + _sigmoid(mirrored)) / 2
+        return np.asarray(probability[: len(chosen), ..., 0], np.float32)
+
+
+def _sigmoid(logits: Any) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float32), -30, 30))))

@@ -1,0 +1,89 @@
+"""The recipe of a bundle: every setting of its training in one YAML file."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from node.domain.errors import Problem, SetupFault
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputRecipe(_Frozen):
+    """Preparation of slices, see ``node.segment.preprocess.InputSpec``."""
+
+    spacing_mm: float = 0.98
+    multiple: int = 16
+    foreground_fraction: float = 0.08
+    empty_fraction: float = 0.15
+    clip_low: float = -3.0
+    clip_high: float = 6.0
+
+
+class SegmenterRecipe(_Frozen):
+    """The network and its training."""
+
+    filters: tuple[int, ...] = (16, 32, 64, 128, 192)
+    blocks: int = 1
+    dropout: float = 0.1
+    crop: int = 192
+    batch: int = 16
+    epochs: int = Field(30, ge=1)
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    precision: str = "mixed_bfloat16"
+
+
+class ClassifierRecipe(_Frozen):
+    """The genetic search and the calibration of the SVM."""
+
+    population: int = Field(40, ge=4)
+    generations: int = Field(20, ge=1)
+    folds: int = Field(5, ge=2)
+    feature_charge: float = 0.0005
+    minimum_overlap: float = 0.1
+    bin_width: float = 10.0
+
+
+class Recipe(_Frozen):
+    """All settings; a bundle keeps the file that it was made from."""
+
+    task: str
+    version: str
+    dataset: str
+    seed: int = 20150
+    fractions: dict[str, float]
+    input: InputRecipe = InputRecipe()
+    segmenter: SegmenterRecipe = SegmenterRecipe()
+    classifier: ClassifierRecipe = ClassifierRecipe()
+    bundle: dict[str, Any]
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises
+    ------
+    SetupFault
+        If the file is missing, is not YAML or has unknown or wrong keys; all are named.
+    """
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError) as fault:
+        raise SetupFault(f"recipe {path.name} cannot be read: {fault}") from fault
+    except ValidationError as fault:
+        problems = [
+            Problem(
+                code="recipe-key",
+                found=f"{error['msg']} ({error.get('input')!r})"[:200],
+                expected="a key and value as documented in models/README.md",
+                remedy="correct the recipe",
+                tag=f"{path.name}:{'.'.join(str(part) for part in error['loc'])}",
+            )
+            for error in fault.errors()
+        ]
+        raise SetupFault("\n".join(str(problem) for problem in problems)) from fault

@@ -31,6 +31,11 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _MAXIMUM_UID_LENGTH = 64
 
 
+def is_uid(text: str) -> bool:
+    """Tell whether a text has the form of a UID."""
+    return len(text) <= _MAXIMUM_UID_LENGTH and _UID.fullmatch(text) is not None
+
+
 def check_uid(uid: str, *, keyword: str = "") -> str:
     """Return the UID if it is one; it may then become a file name.
 
@@ -43,7 +48,7 @@ def check_uid(uid: str, *, keyword: str = "") -> str:
     ----------
     PS3.5 section 9.1.
     """
-    if len(uid) <= _MAXIMUM_UID_LENGTH and _UID.fullmatch(uid):
+    if is_uid(uid):
         return uid
     raise InputRejected(
         [
@@ -64,13 +69,20 @@ class IncomingFile:
     Parameters
     ----------
     path : Path
-        New file in the spool's own filesystem.
+        New file in the spool's own filesystem; its new place once it was moved.
+
+    Attributes
+    ----------
+    size_bytes : int
+    kept : bool
+        The file is no temp file any more: ``discard`` leaves it alone.
     """
 
     def __init__(self, path: Path) -> None:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
         self.path = path
         self.size_bytes = 0
+        self.kept = False
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
 
     def fileno(self) -> int:
@@ -158,6 +170,7 @@ class Spool:
         """
         incoming.close(synchronise=True)
         _rename_durably(incoming.path, place)
+        incoming.path, incoming.kept = place, True
         return place
 
     def quarantine(self, incoming: IncomingFile, *, name: str = "") -> Path:
@@ -171,7 +184,8 @@ class Spool:
             takes its space once.
         """
         incoming.close(synchronise=True)
-        return self.quarantine_path(incoming.path, name=name)
+        incoming.path, incoming.kept = self.quarantine_path(incoming.path, name=name), True
+        return incoming.path
 
     def quarantine_path(self, path: Path, *, name: str = "") -> Path:
         """Move a file of the spool to quarantine and return its new place."""
@@ -180,9 +194,10 @@ class Spool:
         return place
 
     def discard(self, incoming: IncomingFile) -> None:
-        """Drop a temp file."""
+        """Drop a temp file; one that was kept or quarantined stays."""
         incoming.close(synchronise=False)
-        incoming.path.unlink(missing_ok=True)
+        if not incoming.kept:
+            incoming.path.unlink(missing_ok=True)
 
     def recover_incoming(self) -> tuple[Path, ...]:
         """Move the temp files that a crash left to quarantine; empty ones are removed.

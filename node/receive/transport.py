@@ -1,0 +1,274 @@
+"""pynetdicom's network layer, made fit for a listener under load.
+
+What differs from pynetdicom 3.0: a PDU is read with one system call and has a maximum size,
+Nagle's delay is off, both threads of an association sleep until something happens instead of
+waking every millisecond, supported contexts are shared and not copied for each association,
+and a peer that stalls in the middle of a PDU is given up after the network timeout. Everything
+here that leans on pynetdicom's inner parts is in this file and in ``streaming``.
+"""
+
+import queue
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from socketserver import BaseServer
+from typing import Any
+
+import structlog
+from pynetdicom import evt
+from pynetdicom._globals import MODE_ACCEPTOR
+from pynetdicom._handlers import (
+    standard_dimse_recv_handler,
+    standard_dimse_sent_handler,
+    standard_pdu_recv_handler,
+    standard_pdu_sent_handler,
+)
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.transport import (
+    AssociationSocket,
+    RequestHandler,
+    ThreadedAssociationServer,
+)
+
+from node.receive.streaming import SpooledDataSet, StreamingProvider
+
+log = structlog.get_logger()
+
+MINIMUM_PDU_LIMIT_BYTES = 1 << 20
+"""An association request with 128 contexts of many transfer syntaxes is larger than most PDUs."""
+IDLE_WAIT_S = 0.05
+CLOSED_WAIT_S = 0.001
+CONNECTION_BACKLOG = 128
+
+OpenDataSet = Callable[[Association, Any, str], SpooledDataSet]
+
+_PER_PDU_LOGGING = (
+    (evt.EVT_DIMSE_RECV, standard_dimse_recv_handler),
+    (evt.EVT_DIMSE_SENT, standard_dimse_sent_handler),
+    (evt.EVT_PDU_RECV, standard_pdu_recv_handler),
+    (evt.EVT_PDU_SENT, standard_pdu_sent_handler),
+)
+
+
+class SignallingQueue(queue.Queue[Any]):
+    """A queue that calls back after every put."""
+
+    def __init__(self, signal: Callable[[], object]) -> None:
+        super().__init__()
+        self._signal = signal
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put an item and tell who waits elsewhere."""
+        super().put(item, block, timeout)
+        self._signal()
+
+
+class BoundedSocket(AssociationSocket):
+    """The socket of an accepted association.
+
+    Parameters
+    ----------
+    assoc : Association
+    client_socket : socket.socket
+    maximum_pdu_bytes : int
+        As negotiated; a PDU of more than twice that ends the connection.
+    stall_timeout_s : float
+        How long a read or write may wait for the peer.
+    """
+
+    def __init__(
+        self,
+        assoc: Association,
+        client_socket: socket.socket,
+        *,
+        maximum_pdu_bytes: int,
+        stall_timeout_s: float,
+    ) -> None:
+        client_socket.setblocking(True)
+        client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if stall_timeout_s > 0:
+            whole, part = divmod(stall_timeout_s, 1)
+            timeout = struct.pack("ll", int(whole), int(part * 1e6))
+            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+        self._limit = max(2 * maximum_pdu_bytes, MINIMUM_PDU_LIMIT_BYTES)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._poll = select.poll()  # select.select ends at descriptor 1024
+        self._poll.register(client_socket, select.POLLIN)
+        self._poll.register(self._wake_reader, select.POLLIN)
+        super().__init__(assoc, client_socket=client_socket)
+
+    def wake(self) -> None:
+        """Interrupt the wait for data: there is something to send."""
+        try:
+            self._wake_writer.send(b"\0")
+        except OSError:  # full: it wakes anyway; closed: the association has ended
+            return
+
+    def close_wakers(self) -> None:
+        """Close what ``wake`` uses, once the network thread has ended."""
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether there is something to read; waits a moment for it."""
+        if self.socket is None or not self._is_connected:
+            time.sleep(CLOSED_WAIT_S)
+            return False
+        try:
+            ready = {descriptor for descriptor, _ in self._poll.poll(IDLE_WAIT_S * 1e3)}
+            if self._wake_reader.fileno() in ready:
+                self._wake_reader.recv(4096)
+            return self.socket.fileno() in ready
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read exactly that many bytes, fewer if the peer closed the connection.
+
+        Raises
+        ------
+        OSError
+            The PDU is too large, or the peer stalls.
+        """
+        if nr_bytes > self._limit:
+            raise OSError(f"PDU of {nr_bytes} bytes, at most {self._limit} are accepted")
+        if self.socket is None:
+            raise OSError("the connection is closed")
+        received = bytearray(nr_bytes)
+        view, count = memoryview(received), 0
+        while count < nr_bytes:
+            read = self.socket.recv_into(view[count:], 0, socket.MSG_WAITALL)
+            if read == 0:
+                break
+            count += read
+        view.release()
+        del received[count:]
+        return received
+
+
+class StreamingAssociation(Association):
+    """An accepted association whose C-STORE data sets go to temp files.
+
+    Parameters
+    ----------
+    ae : AE
+    open_data_set : callable
+    """
+
+    def __init__(self, ae: Any, open_data_set: OpenDataSet) -> None:
+        super().__init__(ae, MODE_ACCEPTOR)
+        self._streaming = StreamingProvider(
+            self, lambda command, syntax: open_data_set(self, command, syntax)
+        )
+        self.dimse = self._streaming
+        # the network thread waits in BoundedSocket.ready, the reactor in StreamingProvider
+        self.dul._run_loop_delay = 0
+        self.dul.to_provider_queue = SignallingQueue(self._wake_network)
+        self.dul.to_user_queue = SignallingQueue(self._wake_reactor)
+        for event, handler in _PER_PDU_LOGGING:
+            self.unbind(event, handler)
+
+    def run_reactor(self) -> None:
+        """Serve the association; leave no temp file behind, however it ends."""
+        try:
+            super().run_reactor()
+        finally:
+            self.dul.kill_dul()
+            self._wake_network()
+            self.dul.join()
+            self._streaming.abandon()
+            if isinstance(self.dul.socket, BoundedSocket):
+                self.dul.socket.close_wakers()
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Serve C-STORE for private storage classes too, and let no temp file survive it."""
+        if not isinstance(msg, C_STORE):
+            super()._serve_request(msg, context_id)
+            return
+        context = self._accepted_cx.get(context_id)
+        try:
+            if context is None or not msg.is_valid_request:
+                log.warning("association.aborted", reason="invalid-store-request")
+                self.abort()
+            else:
+                StorageServiceClass(self).SCP(msg, context)
+        finally:
+            if isinstance(msg.DataSet, SpooledDataSet):
+                msg.DataSet.abandon()
+
+    def _wake_network(self) -> None:
+        if isinstance(self.dul.socket, BoundedSocket):
+            self.dul.socket.wake()
+
+    def _wake_reactor(self) -> None:
+        self.dimse.msg_queue.put((None, None))
+
+
+class AcceptingHandler(RequestHandler):
+    """Makes the association of a new connection."""
+
+    server: "ListeningServer"
+
+    def _create_association(self) -> Association:
+        server, ae = self.server, self.ae
+        assoc = StreamingAssociation(ae, server.open_data_set)
+        assoc._server = server
+        assoc.name = f"AcceptorThread-{self.client_address[1]}"
+        assoc.set_socket(
+            BoundedSocket(
+                assoc,
+                self.request,
+                maximum_pdu_bytes=ae.maximum_pdu_size,
+                stall_timeout_s=ae.network_timeout or 0,
+            )
+        )
+        assoc.acceptor.maximum_length = ae.maximum_pdu_size
+        assoc.acceptor.ae_title = server.ae_title
+        assoc.acceptor.address_info = self.local
+        assoc.acceptor.implementation_class_uid = ae.implementation_class_uid
+        assoc.acceptor.implementation_version_name = ae.implementation_version_name
+        assoc.acceptor.supported_contexts = server.contexts
+        assoc.requestor.address_info = self.remote
+        for event, handler, arguments in server.event_handlers:
+            assoc.bind(event, handler, arguments)
+        return assoc
+
+
+class ListeningServer(ThreadedAssociationServer):
+    """The server socket.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of pynetdicom's server.
+    open_data_set : callable
+    """
+
+    request_queue_size = CONNECTION_BACKLOG
+    daemon_threads = True
+
+    def __init__(self, *args: Any, open_data_set: OpenDataSet, **kwargs: Any) -> None:
+        self.open_data_set = open_data_set
+        self.event_handlers = [
+            (event, handler, list(rest[0]) if rest else None)
+            for event, handler, *rest in kwargs.get("evt_handlers") or []
+        ]
+        super().__init__(*args, **{**kwargs, "request_handler": AcceptingHandler})
+
+    def verify_request(self, *_request: Any) -> bool:
+        """Refuse bare connections beyond what associations can use, each costs two threads."""
+        return len(self.active_associations) <= 2 * self.ae.maximum_associations
+
+    def shutdown(self) -> None:
+        """Stop accepting and close the server socket."""
+        BaseServer.shutdown(self)  # not pynetdicom's, which expects a server that the AE started
+        self.server_close()

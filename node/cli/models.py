@@ -3,10 +3,14 @@
 from typing import Annotated
 
 import typer
+import yaml
 from rich.text import Text
 
 from node.cli.invocation import invocation_of
-from node.cli.screen import out, table
+from node.cli.screen import facts, out, table
+from node.registry.bundle import MANIFEST
+from node.registry.manifest import read_manifest
+from node.registry.store import ModelStore
 
 app = typer.Typer(no_args_is_help=True, help="List model bundles, look into one, verify it.")
 
@@ -15,22 +19,30 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Bundle: task, or task
 
 @app.command("list")
 def list_models(ctx: typer.Context) -> None:
-    """List the bundles in models_dir."""
-    from node.registry.store import ModelStore
-
-    rows = table("bundle", "version", "title")
-    for bundle in ModelStore(invocation_of(ctx).settings.node.models_dir).list():
-        rows.add_row(Text(bundle.name), Text(bundle.version), Text(bundle.title))
+    """List the bundles in models_dir; a task's newest version comes last and is the default."""
+    store = ModelStore(invocation_of(ctx).settings.node.models_dir)
+    rows = table("bundle", "title", "modality", "trained on")
+    for name in store.list():
+        manifest = read_manifest(store.root / name / MANIFEST)
+        modality = ", ".join(manifest.accepts.modality)
+        rows.add_row(Text(name), Text(manifest.title), Text(modality), Text(manifest.data))
     out.print(rows)
 
 
 @app.command("show")
 def show_model(ctx: typer.Context, name: Name) -> None:
-    """Show what a bundle expects, what it was trained on, and its measured figures."""
-    from node.registry.store import ModelStore
+    """Show what a bundle expects, what it was trained on, and its limits.
 
+    Its files are checked first; code 5 when one was changed.
+    """
     bundle = ModelStore(invocation_of(ctx).settings.node.models_dir).get(name)
-    out.print(Text((bundle.path / "bundle.yaml").read_text("utf-8")), soft_wrap=True)
+    manifest = bundle.manifest.model_dump(mode="json", exclude={"files"})
+    out.print(facts([("folder", str(bundle.path)), ("digest", bundle.digest)]))
+    text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
+    out.print(Text(text), soft_wrap=True)
+    card = bundle.path / "MODEL_CARD.md"
+    if card.is_file():
+        out.print(facts([("model card", str(card))]))
 
 
 @app.command("verify")
@@ -39,7 +51,8 @@ def verify_model(ctx: typer.Context, name: Name) -> None:
 
     Ends with code 5 when a file was changed or the output differs.
     """
-    from node.registry.store import ModelStore
+    from node import bootstrap
 
-    ModelStore(invocation_of(ctx).settings.node.models_dir).verify(name)
+    settings = invocation_of(ctx).settings
+    bootstrap.verify_bundle(ModelStore(settings.node.models_dir).get(name), settings)
     out.print(Text(f"{name}: files and golden output are as they should be", style="green"))

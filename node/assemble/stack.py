@@ -6,7 +6,7 @@ Conventions
   ImagePositionPatient . normal and by nothing else: instance numbers and plane names may lie.
 * Two planes closer than 0.01 mm along the normal lie at one position.
 * A step of more than 1.5 times the median step is a gap: slices are missing.
-* Otherwise every position must lie within ``tolerance`` of a straight, even line of positions:
+* Otherwise every position must lie near the straight, even line that fits them best, within
   a tenth of the step, at most 0.1 mm (positions are often rounded to 0.1 or 0.01 mm).
 * That line may lean against the normal: a tilted gantry gives a sheared but regular grid, which
   is accepted. A shift that changes from slice to slice is refused as uneven.
@@ -92,11 +92,11 @@ def _along_normal(planes: list[Plane], problems: list[Problem], series_uid: str)
     problems += _uneven(positions, normal, series_uid)
     if problems:
         return Stack(problems=tuple(problems))
-    step = (positions[-1] - positions[0]) / (len(kept) - 1)
+    origin, step = _even_line(positions)
     spacing = kept[0].spacing_mm
     assert spacing is not None, "planes without spacing were listed as incomplete"
     geometry = Geometry.from_axes(
-        origin_mm=positions[0],
+        origin_mm=origin,
         slice_step_mm=step,
         row_step_mm=column * spacing[0],
         column_step_mm=row * spacing[1],
@@ -105,6 +105,17 @@ def _along_normal(planes: list[Plane], problems: list[Problem], series_uid: str)
     cosine = float(step @ normal / np.linalg.norm(step))
     tilt_degrees = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     return Stack(planes=tuple(kept), geometry=geometry, tilt_degrees=tilt_degrees)
+
+
+def _even_line(
+    positions: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Origin and step of the even line that fits the positions best (least squares)."""
+    middle = (len(positions) - 1) / 2
+    index = np.arange(len(positions)) - middle
+    centre = positions.mean(axis=0)
+    step = index @ (positions - centre) / (index @ index)
+    return centre - middle * step, step
 
 
 def _is_rotation(row: NDArray[np.float64], column: NDArray[np.float64]) -> bool:
@@ -132,7 +143,8 @@ def _uneven(
                 remedy="send the whole series again",
             )
         ]
-    even = np.linspace(positions[0], positions[-1], len(positions))
+    origin, step = _even_line(positions)
+    even = origin + np.outer(np.arange(len(positions)), step)
     off_mm = float(np.linalg.norm(positions - even, axis=1).max())
     allowed_mm = min(TOLERANCE_OF_STEP * usual_mm, TOLERANCE_MM)
     if off_mm <= allowed_mm:

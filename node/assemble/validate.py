@@ -78,6 +78,8 @@ def check_series(series: Series, *, minimum_slices: int) -> Series:
     """
     headers, problems = _read_headers(series)
     problems += faults_of_objects(headers)
+    if not any(header.instance.sop_class_uid in SOP_CLASSES for header in headers):
+        raise InputRejected(problems)  # no images: what follows would only repeat that
     planes = [plane for header in headers for plane in header.planes]
     stack = build_stack(planes, series_uid=series.series_instance_uid, minimum=minimum_slices)
     problems += stack.problems
@@ -165,8 +167,10 @@ def faults_of_objects(headers: Sequence[ImageHeader]) -> list[Problem]:
         ),
     ]
     problems = []
+    images = [header for header in headers if header.instance.sop_class_uid in SOP_CLASSES]
     for code, tag, fault_of, expected, remedy in checks:
-        faulty = [(header.instance.sop_instance_uid, fault_of(header)) for header in headers]
+        judged = headers if code == "unsupported-sop-class" else images
+        faulty = [(header.instance.sop_instance_uid, fault_of(header)) for header in judged]
         faulty = [(source_uid, fault) for source_uid, fault in faulty if fault]
         if faulty:
             kinds = ", ".join(sorted({fault for _, fault in faulty}))

@@ -1,7 +1,134 @@
-"""TODO."""
+"""Overlay picture: the lesions as a reader wants to see them, for viewers that show no SEG."""
 
 from pathlib import Path
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-def draw_overlay(volume, report, path: Path, reference=None) -> Path:
+from node.domain.report import Report
+from node.domain.volume import Volume
+from node.report.captions import write_findings
+from node.report.display import View, dice, grey_window
+from node.report.panels import (
+    INK,
+    Crop,
+    crop_around,
+    draw_scale,
+    draw_slice,
+    write_corner,
+    write_letters,
+)
+
+BANNER = "AI - research use, not for diagnosis"
+GROUND, BANNER_GROUND = "#0b0e13", "#7a4b00"
+SIZE_INCHES, DOTS_PER_INCH = (16.0, 10.0), 100
+CLOSE_UPS = 4
+
+
+def draw_overlay(
+    volume: Volume, report: Report, path: Path, reference: NDArray[np.bool_] | None = None
+) -> Path:
+    """Draw the overlay PNG.
+
+    The largest slice of the largest lesion is shown whole; beside it stand close-ups: of each
+    lesion where there are several, else of slices through the only one. No patient text is
+    written into the picture.
+
+    Parameters
+    ----------
+    volume : Volume
+    report : Report
+    path : Path
+        File to write.
+    reference : ndarray, shape (z, y, x), optional
+        Reference mask, drawn dashed, with Dice.
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=GROUND)
+    canvas = FigureCanvasAgg(figure)  # no pyplot: its figures are global and never freed
+    view = View.of(volume.geometry)
+    truth = None if reference is None else np.asarray(reference) > 0
+    window = grey_window(volume, report.model.anatomic_region.value)
+    _write_banner(figure, report)
+
+    main = figure.add_axes((0.01, 0.03, 0.5, 0.895), facecolor="black")
+    k = _main_slice(report)
+    draw_slice(main, k, volume=volume, report=report, view=view, window=window, reference=truth)
+    write_letters(main, view)
+    draw_scale(main)
+    write_corner(main, f"{volume.modality}  slice {k + 1} of {len(volume.voxels)}")
+
+    close_ups = _close_ups(report, view)
+    for number, (slice_index, crop, title) in enumerate(close_ups):
+        panel = figure.add_axes((0.52, 0.71 - 0.2267 * number, 0.135, 0.215), facecolor="black")
+        draw_slice(
+            panel,
+            slice_index,
+            volume=volume,
+            report=report,
+            view=view,
+            window=window,
+            reference=truth,
+            crop=crop,
+            line_width=1.6,
+            numbers=False,
+        )
+        draw_scale(panel, size=8)
+        write_corner(panel, title, size=9)
+
+    column = figure.add_axes((0.685, 0.03, 0.295, 0.895))
+    agreement = None if truth is None else dice(report.segmentation.labels > 0, truth)
+    write_findings(column, report, dice=agreement)
+    canvas.print_png(str(path), metadata={"Software": None, "Title": BANNER})
     return path
+
+
+def _write_banner(figure: Figure, report: Report) -> None:
+    band = figure.add_axes((0, 0.945, 1, 0.055), facecolor=BANNER_GROUND)
+    band.set_xticks([])
+    band.set_yticks([])
+    for spine in band.spines.values():
+        spine.set_visible(False)
+    name = f"OncoNode  |  {report.model.name} {report.model.version}"
+    band.text(0.015, 0.5, name, color=INK, fontsize=14, va="center", fontweight="bold")
+    band.text(0.98, 0.5, BANNER, color=INK, fontsize=14, va="center", ha="right", weight="bold")
+
+
+def _main_slice(report: Report) -> int:
+    lesions = report.segmentation.lesions
+    if lesions:
+        return max(lesions, key=lambda lesion: lesion.volume_ml).largest_slice
+    return report.segmentation.geometry.shape[0] // 2
+
+
+def _close_ups(report: Report, view: View) -> list[tuple[int, Crop | None, str]]:
+    """Slice, part of it and caption for each small picture."""
+    lesions = report.segmentation.lesions
+    slices = report.segmentation.geometry.shape[0]
+    if not lesions:
+        return [(k, None, f"slice {k + 1}") for k in _spread(range(slices))]
+    if len(lesions) > 1:
+        return [
+            (
+                lesion.largest_slice,
+                crop_around(report.segmentation.mask_of(lesion), view),
+                f"lesion {lesion.number}, slice {lesion.largest_slice + 1}",
+            )
+            for lesion in lesions[:CLOSE_UPS]
+        ]
+    mask = report.segmentation.mask_of(lesions[0])
+    crop = crop_around(mask, view)
+    occupied = np.nonzero(mask.any(axis=(1, 2)))[0]
+    return [(k, crop, f"slice {k + 1}") for k in _spread(range(occupied[0], occupied[-1] + 1))]
+
+
+def _spread(slices: range) -> list[int]:
+    """At most as many slices as there are panels, evenly spread."""
+    chosen = np.linspace(0, len(slices) - 1, min(CLOSE_UPS, len(slices)))
+    return sorted({slices[round(position)] for position in chosen})

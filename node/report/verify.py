@@ -153,7 +153,7 @@ def _place(
 def _item(keyword: str, group: Dataset, shared: Dataset) -> Dataset:
     for holder in (group, shared):
         if keyword in holder:
-            return holder[keyword].value[0]  # type: ignore[no-any-return]  # pydicom: Any
+            return holder[keyword].value[0]
     raise ReportFault(f"no {keyword} in the functional groups")
 
 

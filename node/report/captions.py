@@ -1,0 +1,113 @@
+"""The words of the overlay: measurements, probability and model, in one column."""
+
+import textwrap
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch, Rectangle
+
+from node.domain.finding import BENIGN, MALIGNANT, Finding
+from node.domain.report import ModelIdentity, Report
+from node.domain.segmentation import Lesion
+from node.report.palette import lesion_colour
+from node.report.panels import INK, QUIET, REFERENCE_COLOUR
+
+TRACK = "#262d38"
+MOST_LESIONS = 4
+_ASSESSMENT_COLOURS = {MALIGNANT.value: "#ff6b6b", BENIGN.value: "#5fd38d"}
+
+
+def write_findings(axes: Axes, report: Report, *, dice: float | None) -> None:
+    """Fill the text column.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Empty, from 0 to 1 in both directions.
+    report : Report
+    dice : float or None
+        Agreement with a reference mask, if there is one.
+    """
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    lesions = report.segmentation.lesions
+    _text(axes, 0.985, _headline(report), size=17, weight="bold")
+    top = 0.915
+    findings = {finding.lesion_number: finding for finding in report.findings}
+    for lesion in lesions[:MOST_LESIONS]:
+        top = _write_lesion(axes, top, lesion, findings.get(lesion.number))
+    if len(lesions) > MOST_LESIONS:
+        rest = sum(lesion.volume_ml for lesion in lesions[MOST_LESIONS:])
+        more = len(lesions) - MOST_LESIONS
+        _text(axes, top, f"and {more} more, together {rest:.2f} ml: see the report", colour=QUIET)
+        top -= 0.045
+    if dice is not None:
+        axes.plot(
+            [0, 0.1], [top - 0.012] * 2, color=REFERENCE_COLOUR, linewidth=2, linestyle="dashed"
+        )
+        _text(axes, top, f"reference mask, Dice {dice:.3f}", x=0.13)
+    _write_model(axes, report.model)
+
+
+def _headline(report: Report) -> str:
+    count = len(report.segmentation.lesions)
+    what = report.model.finding_type.meaning.lower()
+    if not count:
+        return f"No {what} found"
+    return f"{count} lesion{'' if count == 1 else 's'} found"
+
+
+def _write_lesion(axes: Axes, top: float, lesion: Lesion, finding: Finding | None) -> float:
+    colour = "#{:02x}{:02x}{:02x}".format(*lesion_colour(lesion.number))
+    axes.add_patch(Rectangle((0, top - 0.026), 0.022, 0.024, color=colour))
+    _text(axes, top, f"Lesion {lesion.number}", x=0.05, size=13, weight="bold")
+    if finding is not None and finding.predicted_type:
+        _text(axes, top, finding.predicted_type, x=1, size=13, align="right")
+    _text(axes, top - 0.037, f"{lesion.volume_ml:.2f} ml", x=0.05)
+    axis_mm = f"{lesion.long_axis_mm:.1f} x {lesion.short_axis_mm:.1f} mm"
+    _text(axes, top - 0.037, axis_mm, x=0.33)
+    _text(axes, top - 0.037, f"3D {lesion.maximum_3d_diameter_mm:.1f} mm", x=1, align="right")
+    if finding is None:
+        return top - 0.09
+    return _write_assessment(axes, top - 0.077, finding)
+
+
+def _write_assessment(axes: Axes, top: float, finding: Finding) -> float:
+    colour = _ASSESSMENT_COLOURS.get(finding.assessment.value, "#ffd479")
+    probability = finding.malignancy_probability
+    _text(axes, top, finding.assessment.meaning.lower(), x=0.05, colour=colour, weight="bold")
+    if probability is not None:
+        _text(axes, top, f"P(malignant) {100 * probability:.0f} %", x=1, align="right")
+        top -= 0.034
+        for width, fill in ((0.95, TRACK), (0.95 * probability, colour)):
+            bar = FancyBboxPatch(
+                (0.05, top - 0.01), width, 0.008, boxstyle="square,pad=0", color=fill, linewidth=0
+            )
+            axes.add_patch(bar)
+    for line in textwrap.wrap(finding.reason, 56)[:3]:
+        top -= 0.031
+        _text(axes, top, line, x=0.05, size=10, colour=QUIET)
+    return top - 0.06
+
+
+def _write_model(axes: Axes, model: ModelIdentity) -> None:
+    limits = textwrap.wrap(model.limitations, 58)[:3]
+    lines = [f"{model.name} {model.version}  sha256 {model.digest[:12]}", *limits]
+    top = 0.03 * len(lines)
+    axes.plot([0, 1], [top + 0.02] * 2, color=TRACK, linewidth=1)
+    for number, line in enumerate(lines):
+        _text(axes, top - 0.03 * number, line, size=10, colour=INK if not number else QUIET)
+
+
+def _text(
+    axes: Axes,
+    top: float,
+    text: str,
+    *,
+    x: float = 0,
+    size: float = 11.5,
+    colour: str = INK,
+    weight: str = "normal",
+    align: str = "left",
+) -> None:
+    axes.text(x, top, text, va="top", ha=align, fontsize=size, color=colour, fontweight=weight)

@@ -23,7 +23,7 @@ from node.jobs.outbox import Outbox
 from node.jobs.rows import STAGE, job_of, locked_job, move, note
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
-from node.storage.database import writing
+from node.storage.database import reading, writing
 from node.storage.tables import JobRow
 
 log = structlog.get_logger()
@@ -85,15 +85,13 @@ class Claims(Outbox):
             Token of this claim; use a new one for each, it fences off whoever had the job before.
         """
         now = self._now()
-        query = (
-            select(JobRow)
-            .where(JobRow.state == JobState.QUEUED.value, JobRow.not_before <= now)
-            .order_by(JobRow.created_at, JobRow.job_id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+        is_due = JobRow.state == JobState.QUEUED.value, JobRow.not_before <= now
+        with reading(self._engine) as session:  # an idle dispatcher leaves the write lock alone
+            if session.scalar(select(JobRow.job_id).where(*is_due).limit(1)) is None:
+                return None
+        query = select(JobRow).where(*is_due).order_by(JobRow.created_at, JobRow.job_id).limit(1)
         with writing(self._engine) as session:
-            row = session.scalar(query)
+            row = session.scalar(query.with_for_update(skip_locked=True))
             if row is None:
                 return None
             row.attempts += 1

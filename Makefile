@@ -1,0 +1,63 @@
+# make demo    see the whole chain once (KEEP=1 leaves node and archive running)
+# make test    everything that must hold: style, types, layers, tests
+# make lint    the first three of these
+# make bench   speed and memory beside dcmtk and Orthanc; prints, asserts nothing
+# make lock    renew requirements/*.lock after a change in pyproject.toml (needs uv)
+# make clean   remove .venv and what tools left behind
+#
+# PYTHON=python3.12 chooses the Python of the environment; ARGS=... is handed to pytest.
+
+PYTHON ?= python3
+VENV ?= .venv
+KEEP ?=
+ARGS ?=
+BIN := $(VENV)/bin
+
+LOCKED := requirements/install.py pyproject.toml
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+.PHONY: help install demo test lint bench lock clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+install: $(RUNTIME)
+
+# Each stamp is older than its lock only when the lock changed: then, and only then, pip runs.
+$(RUNTIME): requirements/runtime.lock $(LOCKED)
+	@$(PYTHON) requirements/install.py $(VENV) runtime
+	@touch $@
+
+$(DEV): requirements/dev.lock requirements/runtime.lock $(LOCKED)
+	@$(PYTHON) requirements/install.py $(VENV) dev
+	@touch $(RUNTIME) $@
+
+demo: $(RUNTIME)
+	@$(BIN)/onconode demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+bench: $(DEV)
+	$(BIN)/python tests/benchmarks $(ARGS)
+
+# Existing pins stay unless they must move; `make lock UPGRADE=--upgrade` moves all.
+UPGRADE ?=
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE) \
+	pyproject.toml --group build
+
+lock:
+	$(COMPILE) -o requirements/runtime.lock
+	$(COMPILE) --group dev -c requirements/runtime.lock -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -83,12 +83,12 @@ def install_locked(python, lock):
     install_file(
         python,
         sources,
-        "--no-deps",
         "--no-build-isolation",
         environment=compiler_environment(find_python_headers(python)),
     )
     say("installing the project itself")
     run(python, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+    run(python, "check")
 
 
 def split_lock(text):
@@ -101,13 +101,13 @@ def split_lock(text):
 
 
 def install_file(python, requirements, *options, environment=None):
-    """Let pip install a text of hashed requirements."""
+    """Let pip install a text of hashed requirements; the lock names all, so nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.txt"
         file.write_text(requirements)
         run(
             python,
-            *("install", "--require-hashes", *options, "-r", str(file)),
+            *("install", "--require-hashes", "--no-deps", *options, "-r", str(file)),
             environment=environment,
         )
 

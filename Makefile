@@ -46,7 +46,9 @@ test: lint
 	$(BIN)/pytest $(ARGS)
 
 bench: $(DEV)
-	$(BIN)/python tests/benchmarks $(ARGS)
+	@for script in tests/benchmarks/*_bench.py; do \
+		echo "== $$script"; PYTHONPATH=.:tests $(BIN)/python "$$script" $(ARGS) || exit 1; \
+	done
 
 # Existing pins stay unless they must move; `make lock UPGRADE=--upgrade` moves all.
 UPGRADE ?=

@@ -20,12 +20,13 @@ from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef
 from node.receive import problems as found
 from node.receive.file_meta import FileMeta
+from node.receive.group_commit import GroupCommit
 from node.receive.header import PeekedHeader
 from node.receive.identify import identify
 from node.receive.status import failure_response, fault_of, success_response
 from node.receive.streaming import SpooledDataSet
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
-from node.storage.spool import Spool, is_uid
+from node.storage.spool import IncomingFile, Spool, is_uid
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class StoreService:
         self._spool = spool
         self._maximum_bytes = maximum_bytes
         self._counts_lock = threading.Lock()
+        self._commits = GroupCommit(self._commit)
         # one SOP Instance UID is handled by one association at a time
         self._locks = [threading.Lock() for _ in range(LOCKS)]
 
@@ -131,8 +133,13 @@ class StoreService:
             if known is not None:
                 same = known.instance.sha256 == instance.sha256
                 return Recorded.DUPLICATE if same else Recorded.CONFLICT
-        self._spool.keep(data_set.file, instance.path)
-        return self._store.record(received)
+        data_set.file.close(synchronise=True)
+        return self._commits.submit((data_set.file, received))
+
+    def _commit(self, batch: Sequence[tuple[IncomingFile, ReceivedInstance]]) -> list[Recorded]:
+        """Name files and record them: from here on they are safe."""
+        self._spool.keep_all([(file, received.instance.path) for file, received in batch])
+        return self._store.record_all([received for _, received in batch])
 
     def _refuse(self, data_set: SpooledDataSet, problems: Sequence[Problem]) -> Dataset:
         fault = fault_of(problems)

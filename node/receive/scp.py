@@ -8,7 +8,7 @@ PS3.4 annexes A and B, PS3.8 section 7 (associations and their rejection).
 import threading
 import time
 from collections import Counter
-from typing import Any
+from typing import cast
 
 import structlog
 from pydicom.dataset import Dataset
@@ -143,7 +143,7 @@ class Listener:
     def _bind(self) -> ListeningServer:
         address = (self._settings.bind_address, self._settings.port)
         try:
-            server: Any = self._ae.make_server(
+            server = self._ae.make_server(
                 address,
                 contexts=accepted_contexts(),
                 evt_handlers=[
@@ -162,7 +162,7 @@ class Listener:
                 "stop the program that uses the port, or set another port or bind_address "
                 "in node.yaml"
             ) from error
-        return server  # type: ignore[no-any-return]  # make_server is typed as its base class
+        return cast("ListeningServer", server)  # typed as its base class
 
     def _open_data_set(
         self, association: Association, command: Dataset, transfer_syntax_uid: str

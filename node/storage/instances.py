@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
 from node.domain.study import InstanceRef
@@ -20,6 +19,25 @@ from node.storage.tables import InstanceRow, QuarantinedRow, StudyRow
 TICK = timedelta(microseconds=1)
 RACES = 3
 """How often a record may lose to another: once for the study, once for the UID, one to spare."""
+
+# Every received object passes here: statements are built once, and the ORM is left out.
+_INSTANCES = cast("Table", InstanceRow.__table__)
+_STUDIES = cast("Table", StudyRow.__table__)
+_DIGESTS = select(_INSTANCES.c.sop_instance_uid, _INSTANCES.c.sha256).where(
+    _INSTANCES.c.sop_instance_uid.in_(bindparam("uids", expanding=True))
+)
+_LAST_RECEIVED = (
+    select(_STUDIES.c.last_received_at)
+    .where(_STUDIES.c.study_instance_uid == bindparam("study"))
+    .with_for_update()
+)
+_MARK_DIRTY = (
+    update(_STUDIES)
+    .where(_STUDIES.c.study_instance_uid == bindparam("study"))
+    .values(last_received_at=bindparam("at"), assembled_digest=None)
+)
+_ADD_STUDY = insert(_STUDIES)
+_ADD_INSTANCE = insert(_INSTANCES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +116,19 @@ class InstanceStore:
 
         A duplicate or conflict writes nothing: the first object under a UID stays.
         """
+        return self.record_all([received])[0]
+
+    def record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
+        """Record several objects in one transaction, each as ``record`` does.
+
+        Objects of many associations then share one synchronisation of the disk.
+        """
         for _ in range(RACES):
             try:
-                return self._record(received)
+                return self._record_all(batch)
             except IntegrityError:  # PostgreSQL: another association made the same row first
                 continue
-        return self._record(received)
+        return self._record_all(batch)
 
     def find(self, sop_instance_uid: str) -> ReceivedInstance | None:
         """Return the object of that UID, None if it was never received."""
@@ -210,44 +235,52 @@ class InstanceStore:
         with reading(self._engine) as session:
             return [_quarantined(row) for row in session.scalars(query)]
 
-    def _record(self, received: ReceivedInstance) -> Recorded:
-        uid = received.instance.sop_instance_uid
-        known = select(InstanceRow.sha256).where(InstanceRow.sop_instance_uid == uid)
+    def _record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
+        uids = [received.instance.sop_instance_uid for received in batch]
         with writing(self._engine) as session:
-            sha256 = session.scalar(known)
-            if sha256 is None:
-                received_at = self._mark_dirty(session, received.study_instance_uid)
-                values = {**_instance_columns(received), "received_at": received_at}
-                session.execute(insert(InstanceRow).values(values))
-                return Recorded.NEW
-        same = sha256 == received.instance.sha256
-        return Recorded.DUPLICATE if same else Recorded.CONFLICT
+            connection = session.connection()
+            rows = connection.execute(_DIGESTS, {"uids": uids})
+            known = {row.sop_instance_uid: row.sha256 for row in rows}
+            new, outcomes = [], []
+            for uid, received in zip(uids, batch, strict=True):
+                sha256 = received.instance.sha256
+                if uid not in known:
+                    known[uid] = sha256
+                    new.append(received)
+                    outcomes.append(Recorded.NEW)
+                else:
+                    same = known[uid] == sha256
+                    outcomes.append(Recorded.DUPLICATE if same else Recorded.CONFLICT)
+            # in one order, or two batches could wait for each other
+            received_at = {
+                study: self._mark_dirty(connection, study)
+                for study in sorted({received.study_instance_uid for received in new})
+            }
+            if new:
+                columns = [
+                    {**_instance_columns(each), "received_at": received_at[each.study_instance_uid]}
+                    for each in new
+                ]
+                connection.execute(_ADD_INSTANCE, columns)
+        return outcomes
 
-    def _mark_dirty(self, session: Session, study_instance_uid: str) -> datetime:
+    def _mark_dirty(self, connection: Connection, study_instance_uid: str) -> datetime:
         """Note an arrival at a time later than any before, so that equal times mean no change."""
-        query = (
-            select(StudyRow.last_received_at)
-            .where(StudyRow.study_instance_uid == study_instance_uid)
-            .with_for_update()
-        )
-        now, last = self._now(), session.scalar(query)
+        now = self._now()
+        last = connection.scalar(_LAST_RECEIVED, {"study": study_instance_uid})
         if last is None:
             values = {"study_instance_uid": study_instance_uid, "last_received_at": now}
-            session.execute(insert(StudyRow).values(values))
+            connection.execute(_ADD_STUDY, values)
             return now
-        received_at = max(now, last + TICK)
-        session.execute(
-            update(StudyRow)
-            .where(StudyRow.study_instance_uid == study_instance_uid)
-            .values(last_received_at=received_at, assembled_digest=None)
-        )
+        received_at: datetime = max(now, last + TICK)
+        connection.execute(_MARK_DIRTY, {"study": study_instance_uid, "at": received_at})
         return received_at
 
 
 def _instance_columns(received: ReceivedInstance) -> Mapping[str, Any]:
-    columns = asdict(received)
-    instance = columns.pop("instance")
-    return {**columns, **instance, "path": str(received.instance.path)}
+    columns = {**vars(received), **vars(received.instance), "path": str(received.instance.path)}
+    del columns["instance"]
+    return columns
 
 
 def _received(row: InstanceRow) -> ReceivedInstance:

@@ -8,14 +8,14 @@
     results/<job_id>/              what a job wrote
 
 A file is synchronised before it gets its name, and the folder that names it after: what
-``keep`` returned is on the disk. UIDs are checked before they become file names.
+``keep`` was called for is on the disk. UIDs are checked before they become file names.
 """
 
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from node.domain.errors import InputRejected, Problem
@@ -154,7 +154,7 @@ class Spool:
             / (check_uid(sop_instance_uid, keyword="SOPInstanceUID") + OBJECT_SUFFIX)
         )
 
-    def keep(self, incoming: IncomingFile, place: Path) -> Path:
+    def keep(self, incoming: IncomingFile, place: Path) -> None:
         """Make a received object durable under its name; what had that name is replaced.
 
         Parameters
@@ -162,16 +162,17 @@ class Spool:
         incoming : IncomingFile
         place : Path
             From ``object_path``.
-
-        Returns
-        -------
-        Path
-            ``place``: the file and its name are on the disk.
         """
         incoming.close(synchronise=True)
-        _rename_durably(incoming.path, place)
-        incoming.path, incoming.kept = place, True
-        return place
+        self.keep_all([(incoming, place)])
+
+    def keep_all(self, files: Sequence[tuple[IncomingFile, Path]]) -> None:
+        """Give files, synchronised already, their names; each folder is synchronised once."""
+        for incoming, place in files:
+            _rename(incoming.path, place)
+            incoming.path, incoming.kept = place, True
+        for folder in {place.parent for _, place in files}:
+            _synchronise_folder(folder)
 
     def quarantine(self, incoming: IncomingFile, *, name: str = "") -> Path:
         """Keep the bytes of a refused object.
@@ -190,7 +191,8 @@ class Spool:
     def quarantine_path(self, path: Path, *, name: str = "") -> Path:
         """Move a file of the spool to quarantine and return its new place."""
         place = self.quarantine_dir / (f"{name}{OBJECT_SUFFIX}" if name else path.name)
-        _rename_durably(path, place)
+        _rename(path, place)
+        _synchronise_folder(place.parent)
         return place
 
     def discard(self, incoming: IncomingFile) -> None:
@@ -242,13 +244,12 @@ class Spool:
         return space.f_bavail * space.f_frsize
 
 
-def _rename_durably(source: Path, place: Path) -> None:
+def _rename(source: Path, place: Path) -> None:
     try:
         source.replace(place)
     except FileNotFoundError:  # first object of its series, or the study was just purged
         _make_durable_folder(place.parent)
         source.replace(place)
-    _synchronise_folder(place.parent)
 
 
 def _make_durable_folder(folder: Path) -> None:

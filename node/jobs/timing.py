@@ -1,6 +1,7 @@
 """How long each stage of a job took, read off its history."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from node.jobs.job import JobEventRow
 from node.jobs.rows import STAGE
@@ -22,7 +23,7 @@ def stage_seconds(events: Sequence[JobEventRow]) -> dict[str, float]:
         the job's coming to its latest claim, ``"send"`` from the end of work to the last answer.
     """
     seconds: dict[str, float] = {}
-    for line, following in zip(events, [*events[1:], None], strict=True):
+    for line, following in zip_longest(events, events[1:]):
         if line.event == JobEvent.CLAIM:
             seconds = {"wait": (line.at - events[0].at).total_seconds()}
         elif following is not None and line.event in (STAGE, JobEvent.FINISH, JobEvent.RESEND):

@@ -231,7 +231,7 @@ def _finding(number: int) -> Finding:
     benign = number == 2
     return Finding(
         lesion_number=number,
-        malignancy_probability=0.1234 if benign else 0.8765,
+        malignancy_probability=0.1234 if benign else 0.8763,
         assessment=BENIGN if benign else MALIGNANT,
         predicted_type="meningioma" if benign else "glioma",
         type_probabilities={"glioma": 0.85, "meningioma": 0.1, "pituitary tumor": 0.05},

@@ -62,10 +62,10 @@ def equipment_of(model: ModelIdentity) -> dict[str, Any]:
         "manufacturer": plain_text(model.manufacturer, LONG_STRING),
         "manufacturer_model_name": PRODUCT_NAME,
         "device_serial_number": model.digest[:16],
-        "software_versions": (
+        "software_versions": [
             plain_text(node.__version__, LONG_STRING),
             plain_text(f"{model.name} {model.version}", LONG_STRING),
-        ),
+        ],
     }
 
 

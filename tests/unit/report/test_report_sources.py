@@ -1,0 +1,115 @@
+"""Headers of sources: names unchanged, gaps filled, originals left alone."""
+
+import pytest
+from factories_report import axes, make_enhanced_series, make_labels, make_report, make_series
+from pydicom import dcmread
+
+from node.config.settings import ReportSettings
+from node.domain.errors import InputRejected
+from node.report.fault import ReportFault
+from node.report.sources import NEEDED_KEYWORDS, complete_headers, content_moment, read_sources
+from node.report.write import write_evidence
+
+UNICODE_NAME = "Zhang^XiaoMing=张^小明镕㐂"
+CHINESE = [
+    ("ISO_IR 192", UNICODE_NAME.encode(), UNICODE_NAME),
+    ("GB18030", UNICODE_NAME.encode("gb18030"), UNICODE_NAME),
+    ("GBK", "Zhang^XiaoMing=张^小明镕".encode("gbk"), "Zhang^XiaoMing=张^小明镕"),
+    (  # PS3.5 annex K.2
+        ["", "ISO 2022 IR 58"],
+        b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=",
+        "Zhang^XiaoDong=张^小东",
+    ),
+    # as senders write it that forget to say in which character set
+    (None, UNICODE_NAME.encode("gb18030"), None),
+]
+
+
+def _write(series, folder, lesions=1):
+    report = make_report(series.volume, make_labels(series.volume.geometry.shape, lesions))
+    return write_evidence(
+        report,
+        series.volume,
+        source_paths=series.paths,
+        out_dir=folder,
+        prefix="x",
+        settings=ReportSettings(),
+    )
+
+
+def _raw_name(path):
+    """Bytes of the patient's name as they stand in the file, without padding."""
+    value = dcmread(path).get_item("PatientName").value
+    assert isinstance(value, bytes)
+    return value.rstrip(b" ")
+
+
+@pytest.mark.parametrize(("character_set", "raw", "name"), CHINESE, ids=lambda v: str(v)[:16])
+def test_chinese_names_survive_byte_for_byte(tmp_path, character_set, raw, name):
+    placeholder = b"X" * len(raw)
+    headers = {"PatientName": placeholder.decode(), "SpecificCharacterSet": character_set}
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), headers=headers)
+    for path in series.paths:
+        path.write_bytes(path.read_bytes().replace(placeholder, raw))
+    for evidence in _write(series, tmp_path / "out")[:2]:
+        assert _raw_name(evidence.path) == raw
+        result = dcmread(evidence.path)
+        assert result.get("SpecificCharacterSet") == character_set
+        if name is not None:
+            assert str(result.PatientName).rstrip("=") == name
+
+
+@pytest.mark.parametrize("left_out", [*NEEDED_KEYWORDS, "FrameOfReferenceUID", "ContentDate"])
+def test_a_missing_attribute_stops_nothing(tmp_path, left_out):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), left_out=(left_out,))
+    assert len(_write(series, tmp_path / "out")) == 3
+
+
+def test_results_say_what_the_source_says_even_if_it_is_odd(tmp_path):
+    odd = {"PatientSex": "X", "PatientBirthDate": "", "StudyTime": "1011", "Laterality": "L"}
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), headers=odd)
+    for evidence in _write(series, tmp_path / "out")[:2]:
+        result = dcmread(evidence.path)
+        assert result.PatientSex == "X"
+        assert result.StudyTime == "1011"
+        assert result.Laterality == "L"
+        assert result.BodyPartExamined == "BRAIN"
+
+
+def test_completion_leaves_the_headers_alone(tmp_path):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), left_out=("StudyID",))
+    sources = read_sources(series.paths, series.volume.source_uids)
+    completed = complete_headers(sources)
+    assert "StudyID" in completed[0]
+    assert "StudyID" not in sources[0]
+
+
+def test_sources_come_in_the_order_of_the_slices(tmp_path):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), reversed_files=True)
+    sources = read_sources(series.paths, series.volume.source_uids)
+    assert tuple(source.SOPInstanceUID for source in sources) == series.volume.source_uids
+
+
+def test_a_missing_file_is_a_fault(tmp_path):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)))
+    with pytest.raises(ReportFault, match="1 slices"):
+        read_sources(series.paths[1:], series.volume.source_uids)
+
+
+def test_several_enhanced_objects_are_refused_by_name(tmp_path):
+    geometry = axes(shape=(4, 16, 16))
+    one = make_enhanced_series(tmp_path / "a", geometry)
+    header = dcmread(one.paths[0], stop_before_pixels=True)
+    with pytest.raises(InputRejected, match="several-multi-frame-objects"):
+        complete_headers([header, header])
+
+
+def test_moment_falls_back_and_never_invents(tmp_path):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)))
+    header = dcmread(series.paths[0], stop_before_pixels=True)
+    assert content_moment(header) == ("20240312", "101500")
+    header.AcquisitionTime = "nonsense"
+    assert content_moment(header) == ("20240312", "000000")
+    for event in ("Acquisition", "Content", "Series", "Study"):
+        setattr(header, f"{event}Date", "")
+    assert content_moment(header) == ("19000101", "000000")

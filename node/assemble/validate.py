@@ -38,7 +38,6 @@ TRANSFER_SYNTAXES = frozenset(
         uid.DeflatedExplicitVRLittleEndian,
         uid.RLELossless,
         uid.JPEGBaseline8Bit,
-        uid.JPEGExtended12Bit,
         uid.JPEGLossless,
         uid.JPEGLosslessSV1,
         uid.JPEGLSLossless,
@@ -50,7 +49,10 @@ TRANSFER_SYNTAXES = frozenset(
         uid.HTJ2K,
     }
 )
-"""Transfer syntaxes that the installed decoders read."""
+"""Transfer syntaxes that the installed decoders read.
+
+JPEG Extended (12 bit, lossy) is not among them: only a GPL-licensed decoder reads it.
+"""
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 

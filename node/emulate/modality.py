@@ -1,6 +1,6 @@
 """A modality that sends: C-STORE SCU with the contexts of its own files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ class Sent:
     ----------
     path : Path
     status : int or None
-        DIMSE status; None when the association broke before an answer came.
+        DIMSE status; None when there was no answer: the association broke, or its context was
+        not accepted.
     """
 
     path: Path
@@ -56,18 +57,26 @@ def send_files(
     if not association.is_established:
         raise TryLater(f"{called_ae} at {host}:{port} gives no association")
     try:
-        return tuple(Sent(path=path, status=_send(association, path)) for path in paths)
+        return tuple(_send_all(association, paths))
     finally:
         if association.is_established:
             association.release()
 
 
-def _send(association: Association, path: Path) -> int | None:
-    try:
-        answer = association.send_c_store(path)
-    except (RuntimeError, ValueError):  # the association is gone, or the context was not accepted
-        return None
-    return int(answer.Status) if "Status" in answer else None
+def _send_all(association: Association, paths: Sequence[Path]) -> Iterator[Sent]:
+    is_broken = False
+    for path in paths:
+        status = None
+        if not is_broken:
+            try:
+                answer = association.send_c_store(path)
+                status = int(answer.Status) if "Status" in answer else None
+                is_broken = status is None  # pynetdicom itself notices an abort only later
+            except ValueError:  # the context of this file was not accepted
+                status = None
+            except RuntimeError:
+                is_broken = True
+        yield Sent(path=path, status=status)
 
 
 def _contexts_of(paths: Sequence[Path]) -> list[PresentationContext]:

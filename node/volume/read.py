@@ -28,6 +28,9 @@ from node.domain.study import Series
 from node.domain.volume import Volume
 from node.volume.block import VoxelBlock
 
+MAXIMUM_PROBLEMS = 10
+"""Decoders may search for seconds in broken data, so that not every object of a series is tried."""
+
 _UNDECODABLE = (
     AttributeError,
     EOFError,
@@ -60,7 +63,8 @@ def read_volume(series: Series) -> Volume:
     Raises
     ------
     InputRejected
-        If pixel data is cut off or cannot be decoded; every such object is listed.
+        If pixel data is cut off or cannot be decoded; such objects are listed, at most
+        ``MAXIMUM_PROBLEMS`` of them.
     ValueError
         If the series was not checked.
     """
@@ -80,6 +84,8 @@ def read_volume(series: Series) -> Volume:
                     block.put(slice_of_frame[frame], stored, slope=slope, intercept=intercept)
         except _UNDECODABLE as fault:
             problems.append(_problem(instance.sop_instance_uid, fault))
+            if len(problems) == MAXIMUM_PROBLEMS:
+                break
     if problems:
         raise InputRejected(problems)
     return Volume(
@@ -141,7 +147,7 @@ def _problem(sop_instance_uid: str, fault: Exception) -> Problem:
         code="undecodable-pixels",
         tag="PixelData",
         uid=sop_instance_uid,
-        found=f"{type(fault).__name__}: {str(fault).splitlines()[0][:200] if str(fault) else ''}",
+        found=f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}",
         expected="complete pixel data of the stated size and transfer syntax",
         remedy="send the object again, uncompressed if the compression is at fault",
     )

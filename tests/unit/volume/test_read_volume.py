@@ -9,7 +9,7 @@ from factories_images import checked_series, edit_files, only_series, set_pixels
 from node.domain.errors import InputRejected
 from node.emulate.phantom import load_case, write_case
 from node.volume.block import VoxelBlock
-from node.volume.read import read_volume
+from node.volume.read import MAXIMUM_PROBLEMS, read_volume
 
 
 @pytest.fixture
@@ -137,6 +137,15 @@ def test_cut_pixel_data_names_every_object(tmp_path, written):
         read(tmp_path)
     told = [(problem.code, problem.uid) for problem in rejected.value.problems]
     assert told == [("undecodable-pixels", written.source_uids[k]) for k in (1, 3)]
+
+
+def test_broken_series_is_given_up_after_some_objects(tmp_path):
+    written = write_case("brain2", tmp_path)
+    for path in written.paths:
+        path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputRejected) as rejected:
+        read(tmp_path)
+    assert len(rejected.value.problems) == MAXIMUM_PROBLEMS < len(written.paths)
 
 
 @pytest.mark.parametrize("length", [0, 100])

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 10
 RETRY_S = 0.5
+DRAIN_LOOK_S = 0.05
 
 
 def resolve_address(source: str | Path) -> str:
@@ -111,7 +112,10 @@ async def _serve_scheduler(address_file: Path, host: str) -> None:
     stopped = _stop_on_signals()
     try:
         scheduler = await _open_scheduler(host, _port_of(address_file))
-    except OSError:  # someone else took the port while we were away
+    except RuntimeError as error:  # Dask's wrapping
+        if not isinstance(error.__cause__, OSError):
+            raise
+        log.warning("scheduler.port_taken", reason=str(error.__cause__))
         scheduler = await _open_scheduler(host, 0)
     address_file.parent.mkdir(parents=True, exist_ok=True)
     fresh = address_file.with_name(f".{address_file.name}")
@@ -171,7 +175,7 @@ class _WorkerLoop:
                 log.warning("worker.scheduler_lost", name=self._name)
                 continue
             try:
-                await asyncio.wait_for(worker.close(), drain_s)
+                await asyncio.wait_for(_drain(worker), drain_s)
             except TimeoutError:
                 # The task's thread cannot be interrupted, and the interpreter would wait for it;
                 # the ledger hands its job on.
@@ -215,6 +219,16 @@ class _WorkerLoop:
 
 async def _started(worker: "Worker") -> None:
     await worker
+
+
+async def _drain(worker: "Worker") -> None:
+    """Let the running task end before the scheduler sees us go, or it would blame the task."""
+    from distributed.core import Status
+
+    worker.status = Status.paused  # no new tasks
+    while worker.state.executing_count:
+        await asyncio.sleep(DRAIN_LOOK_S)
+    await worker.close()
 
 
 async def _closed(worker: "Worker") -> None:

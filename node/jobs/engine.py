@@ -87,6 +87,7 @@ class DaskEngine:
         self._task = task
         self._timeout_s = timeout_s
         self._client: Any = None
+        self._reason_away = ""
 
     def capacity(self) -> int:
         """Return the number of worker threads of the cluster; 0 when it cannot be reached."""
@@ -96,8 +97,9 @@ class DaskEngine:
                 client.scheduler.ncores, workers=None, callback_timeout=self._timeout_s
             )
         except (TryLater, OSError, TimeoutError, ValueError) as error:
-            log.debug("engine.away", error=type(error).__name__)
+            self._tell_away(str(error) or type(error).__name__)
             return 0
+        self._reason_away = ""
         return sum(threads.values())
 
     def submit(self, job_id: str, owner: str) -> "DaskExecution":
@@ -113,6 +115,12 @@ class DaskEngine:
         client, self._client = self._client, None
         if client is not None:
             client.close(timeout=self._timeout_s)
+
+    def _tell_away(self, reason: str) -> None:
+        """Log why the engine is away, once for each reason."""
+        if reason != self._reason_away:
+            log.warning("engine.away", reason=reason)
+        self._reason_away = reason
 
     def _connected(self) -> Any:
         """Return a live client, made anew after the scheduler was lost for long."""

@@ -1,11 +1,14 @@
 """``onconode evaluate``."""
 
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from node.cli.invocation import invocation_of
+from node.cli.screen import facts, out
 
 
 def evaluate(
@@ -19,12 +22,27 @@ def evaluate(
     bundle: Annotated[
         str, typer.Option("--bundle", metavar="NAME", help="Model bundle, task or task/version.")
     ] = "brain-t1ce",
-    out: Annotated[
+    json_file: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", file_okay=False, help="Write figures and plots here."),
+        typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here too."),
     ] = None,
 ) -> None:
     """Measure a bundle on the test patients of its split, as its model card reports it."""
-    from node import evaluation
+    from node.registry.store import ModelStore
+    from node.training.classifier import evaluate_bundle
 
-    evaluation.evaluate_bundle(bundle, data, out, invocation_of(ctx).settings)
+    store = ModelStore(invocation_of(ctx).settings.node.models_dir)
+    figures = evaluate_bundle(store.get(bundle), data_dir=data)
+    out.print(facts(flatten(figures)))
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def flatten(figures: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield ``("dice.median", "0.812")`` for nested figures."""
+    for name, value in figures.items():
+        path = f"{above}.{name}" if above else name
+        if isinstance(value, Mapping):
+            yield from flatten(value, path)
+        else:
+            yield path, f"{value:.4g}" if isinstance(value, float) else str(value)

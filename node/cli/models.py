@@ -7,7 +7,7 @@ import yaml
 from rich.text import Text
 
 from node.cli.invocation import invocation_of
-from node.cli.screen import facts, out, table
+from node.cli.screen import err, facts, out, table
 from node.registry.bundle import MANIFEST
 from node.registry.manifest import read_manifest
 from node.registry.store import ModelStore
@@ -51,8 +51,9 @@ def verify_model(ctx: typer.Context, name: Name) -> None:
 
     Ends with code 5 when a file was changed or the output differs.
     """
-    from node import bootstrap
+    bundle = ModelStore(invocation_of(ctx).settings.node.models_dir).get(name)
+    from node.pipeline import check_golden, open_toolbox
 
-    settings = invocation_of(ctx).settings
-    bootstrap.verify_bundle(ModelStore(settings.node.models_dir).get(name), settings)
+    with err.status("loading the bundle and running its golden input"):
+        check_golden(open_toolbox(bundle))
     out.print(Text(f"{name}: files and golden output are as they should be", style="green"))

@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-app = typer.Typer(no_args_is_help=True, help="Train the networks and classifiers of a bundle.")
+from node.cli.screen import out
+
+app = typer.Typer(no_args_is_help=True, help="Train the network and the classifier of a bundle.")
 
 Recipe = Annotated[
     Path,
@@ -22,28 +25,55 @@ Data = Annotated[
         "--data", metavar="DIR", exists=True, file_okay=False, help="Folder of the data set."
     ),
 ]
-Out = Annotated[
+Run = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="DIR", file_okay=False, help="Where the run's weights and figures go."
+        "--run",
+        metavar="DIR",
+        file_okay=False,
+        help="Folder of this run: weights, figures, and what the classifier starts from.",
     ),
 ]
 
 
 @app.command()
-def segmenter(recipe: Recipe, data: Data, out: Out) -> None:
-    """Train the U-Net of a bundle on the training patients of the recipe's split."""
-    from node import training
+def segmenter(
+    recipe: Recipe,
+    data: Data,
+    run: Run,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many slices of each part, for a quick trial."),
+    ] = None,
+) -> None:
+    """Train the U-Net on the training patients of the recipe's split."""
+    from node.training.segmenter import train_segmenter
 
-    training.train_segmenter(recipe, data, out)
+    best = train_segmenter(recipe, data_dir=data, run_dir=run, resume=resume, limit=limit)
+    out.print(Text(f"best network: {best}"))
 
 
 @app.command()
-def classifier(recipe: Recipe, data: Data, out: Out) -> None:
-    """Select features by genetic search and fit the SVM, on a segmenter's own predictions.
+def classifier(
+    recipe: Recipe,
+    data: Data,
+    run: Run,
+    models: Annotated[
+        Path,
+        typer.Option(
+            "--models", metavar="DIR", file_okay=False, help="The bundle goes below this folder."
+        ),
+    ] = Path("models"),
+) -> None:
+    """Select features by genetic search, fit the SVM, and package the bundle.
 
-    OUT is the folder of the segmenter's run.
+    Needs a finished run of [bold]train segmenter[/bold]: features are taken from the predicted
+    lesions, not from the labelled ones.
     """
-    from node import training
+    from node.training.classifier import train_classifier
 
-    training.train_classifier(recipe, data, out)
+    bundle = train_classifier(recipe, data_dir=data, run_dir=run, models_dir=models)
+    out.print(Text(f"bundle: {bundle.path}"))

@@ -35,7 +35,6 @@ pynetdicom and pydicom write whole data sets at debug level, SQLAlchemy the valu
 
 LIBRARY_ENVIRONMENT: Mapping[str, str] = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
-    "TF_ENABLE_ONEDNN_OPTS": "1",
     "DASK_LOGGING__DISTRIBUTED": "warning",
 }
 """Read by libraries when they are imported; what the operator has set already stays."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.cli import main
+from node.cli.evaluate import flatten
 from node.cli.exit_codes import MEANING, ExitCode, exit_code_of
 from node.cli.peers import find_peer
 from node.cli.send import find_dicom_files
@@ -277,3 +278,12 @@ def test_starting_the_command_line_imports_nothing_heavy():
     code = f"import sys, node.cli\nprint([name for name in {heavy!r} if name in sys.modules])\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_nested_figures_become_lines():
+    figures = {"dice": {"median": 0.81234, "n": 12}, "note": "test patients"}
+    assert list(flatten(figures)) == [
+        ("dice.median", "0.8123"),
+        ("dice.n", "12"),
+        ("note", "test patients"),
+    ]

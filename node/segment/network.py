@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.domain.volume import Volume
-from node.segment.preprocess import InputSpec, Preparation, plan_preparation
+from node.segment.preprocess import InputSpec, plan_preparation
 
 
 class Network:
@@ -47,24 +47,24 @@ class Network:
         preparation = plan_preparation(volume, self.spec)
         out = np.zeros(volume.voxels.shape, np.float16)
         evaluable = np.flatnonzero(preparation.evaluable)
-        for start in range(0, len(evaluable), self.batch):
-            chosen = evaluable[start : start + self.batch]
-            for k, plane in zip(chosen, self._predict(volume, preparation, chosen), strict=True):
+        # A batch of constant size within a volume, so that the graph is traced once.
+        batch = min(self.batch, len(evaluable))
+        for start in range(0, len(evaluable), batch or 1):
+            chosen = evaluable[start : start + batch]
+            images = np.zeros((batch, *preparation.padded, 1), np.float32)
+            for place, k in enumerate(chosen):
+                images[place, ..., 0] = preparation.apply(volume.voxels[k])
+            planes = self._predict(images)
+            for k, plane in zip(chosen, planes, strict=False):  # a last batch is filled up
                 out[k] = preparation.undo(plane)
         return out
 
-    def _predict(
-        self, volume: Volume, preparation: Preparation, chosen: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        images = np.zeros((self.batch, *preparation.padded, 1), np.float32)
-        for place, k in enumerate(chosen):
-            images[place, ..., 0] = preparation.apply(volume.voxels[k])
-        # A batch of constant size, so that the graph is traced once; the mean over the mirrored
-        # head steadies the outline.
+    def _predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        # The mean over the image and its mirror image steadies the outline.
         logits = self.model.predict_on_batch(images)
         mirrored = self.model.predict_on_batch(images[:, :, ::-1])[:, :, ::-1]
         probability = (_sigmoid(logits) + _sigmoid(mirrored)) / 2
-        return np.asarray(probability[: len(chosen), ..., 0], np.float32)
+        return np.asarray(probability[..., 0], np.float32)
 
 
 def _sigmoid(logits: Any) -> NDArray[np.float32]:

@@ -46,6 +46,10 @@ class ClassifierRecipe(_Frozen):
     folds: int = Field(5, ge=2)
     feature_charge: float = 0.0005
     minimum_overlap: float = 0.1
+    profile: str = "planar-102"
+    abstain_low: float = 0.4
+    abstain_high: float = 0.6
+    slices_per_patient: int = Field(8, ge=1)
     bin_width: float = 10.0
 
 
@@ -58,6 +62,7 @@ class Recipe(_Frozen):
     seed: int = 20150
     fractions: dict[str, float]
     input: InputRecipe = InputRecipe()
+    lesions: dict[str, float] = {}
     segmenter: SegmenterRecipe = SegmenterRecipe()
     classifier: ClassifierRecipe = ClassifierRecipe()
     bundle: dict[str, Any]

@@ -1,0 +1,275 @@
+"""Table of contents of the node's work: one series through all stages.
+
+``STAGES`` is the walk. Each stage takes a ``Case``, does one thing, and returns it with one more
+part filled in; stages know nothing of each other.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from node.classify.model import Classifier
+from node.classify.predict import AbstainRule, classify_lesion
+from node.config.settings import ReportSettings
+from node.domain.errors import InputRejected, Problem
+from node.domain.features import FeatureVector
+from node.domain.finding import Finding
+from node.domain.report import Evidence, Report
+from node.domain.segmentation import Segmentation
+from node.domain.study import Series
+from node.domain.volume import Volume
+from node.radiomics.extract import ExtractionSpec, Extractor
+from node.radiomics.profiles import PROFILES
+from node.registry.bundle import Bundle
+from node.registry.golden import GoldenOutput, compare_golden, read_golden
+from node.report.write import write_evidence
+from node.segment.lesions import LesionSpec, find_lesions
+from node.segment.network import Network
+from node.segment.preprocess import InputSpec
+from node.volume.read import read_volume
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Toolbox:
+    """A bundle, loaded: everything that is slow to load and serves many cases."""
+
+    bundle: Bundle
+    network: Network
+    lesions: LesionSpec
+    extractor: Extractor
+    classifier: Classifier
+    abstain: AbstainRule
+
+
+def open_toolbox(bundle: Bundle) -> Toolbox:
+    """Load network, extractor and classifier of a bundle; needs TensorFlow."""
+    manifest = bundle.manifest
+    entry = manifest.classifier
+    return Toolbox(
+        bundle=bundle,
+        network=Network.load(bundle.path / "segmenter.keras", InputSpec(**manifest.input)),  # type: ignore[arg-type]  # pydantic has checked the numbers
+        lesions=LesionSpec(**manifest.lesions),
+        extractor=Extractor(
+            ExtractionSpec(
+                profile=PROFILES[entry.profile],
+                spacing_mm=entry.spacing_mm,
+                bin_width=entry.bin_width,
+                foreground_fraction=entry.foreground_fraction,
+            )
+        ),
+        classifier=Classifier.load(bundle.path / "classifier.skops"),
+        abstain=AbstainRule(
+            low=entry.abstain_low, high=entry.abstain_high, novelty_limit=entry.novelty_limit
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """One series on its way through the stages.
+
+    Parameters
+    ----------
+    series : Series
+        Checked by ``assemble``: ordered slices, with a geometry.
+    toolbox : Toolbox
+    out_dir : Path
+        Where results are written.
+    prefix : str
+        Of the names of the result files.
+    settings : ReportSettings
+    seconds : dict of str to float
+        Time that each finished stage took.
+    """
+
+    series: Series
+    toolbox: Toolbox
+    out_dir: Path
+    prefix: str
+    settings: ReportSettings
+    volume: Volume | None = None
+    segmentation: Segmentation | None = None
+    features: tuple[FeatureVector, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def read(case: Case) -> Case:
+    """Check that the bundle was made for such a series, and decode it."""
+    check_fit(case.series, case.toolbox.bundle)
+    return replace(case, volume=read_volume(case.series))
+
+
+def segment(case: Case) -> Case:
+    """Find the lesions."""
+    assert case.volume is not None
+    tools = case.toolbox
+    probability = tools.network.predict(case.volume)
+    segmentation = find_lesions(
+        case.volume, probability, tools.lesions, model_digest=tools.bundle.digest
+    )
+    return replace(case, segmentation=segmentation)
+
+
+def measure(case: Case) -> Case:
+    """Extract the radiomics features of every lesion."""
+    assert case.volume is not None
+    assert case.segmentation is not None
+    vectors = [
+        case.toolbox.extractor.extract(case.volume, case.segmentation, lesion)
+        for lesion in case.segmentation.lesions
+    ]
+    return replace(case, features=tuple(vectors))
+
+
+def classify(case: Case) -> Case:
+    """Assess every lesion."""
+    tools = case.toolbox
+    findings = [classify_lesion(v, tools.classifier, tools.abstain) for v in case.features]
+    return replace(case, findings=tuple(findings))
+
+
+def report(case: Case) -> Case:
+    """Write SEG, SR and overlay; the SEG is decoded again and compared with the mask."""
+    assert case.volume is not None
+    assert case.segmentation is not None
+    evidence = write_evidence(
+        Report(
+            segmentation=case.segmentation,
+            findings=case.findings,
+            model=case.toolbox.bundle.identity,
+        ),
+        case.volume,
+        source_paths=[instance.path for instance in case.series.instances],
+        out_dir=case.out_dir,
+        prefix=case.prefix,
+        settings=case.settings,
+    )
+    return replace(case, evidence=evidence)
+
+
+Stage = Callable[[Case], Case]
+
+STAGES: tuple[tuple[str, Stage], ...] = (
+    ("read", read),
+    ("segment", segment),
+    ("radiomics", measure),
+    ("classify", classify),
+    ("report", report),
+)
+
+
+def run_stages(case: Case, *, on_stage: Callable[[str], object] = str) -> Case:
+    """Take a case through all stages.
+
+    Parameters
+    ----------
+    case : Case
+    on_stage : callable
+        Called with the name of each stage before it starts; may raise to stop the work.
+
+    Returns
+    -------
+    Case
+        With every part filled in.
+
+    Raises
+    ------
+    InputRejected
+        If the bundle was not made for such a series, or its pixels cannot be decoded.
+    """
+    for name, stage in STAGES:
+        on_stage(name)
+        start = time.perf_counter()
+        case = stage(case)
+        case.seconds[name] = round(time.perf_counter() - start, 3)
+    return case
+
+
+def check_fit(series: Series, bundle: Bundle) -> None:
+    """Refuse a series that the bundle was not made for.
+
+    Raises
+    ------
+    InputRejected
+        With every condition that is not met.
+    """
+    accepts = bundle.manifest.accepts
+    name = f"{bundle.manifest.name}/{bundle.manifest.version}"
+    body_part = series.attributes.get("BodyPartExamined", "").strip().upper()
+    known = [part.upper() for part in accepts.body_part]
+    problems = []
+
+    def refuse(code: str, tag: str, found: str, expected: str) -> None:
+        problems.append(
+            Problem(
+                code=code,
+                tag=tag,
+                uid=series.series_instance_uid,
+                found=found,
+                expected=f"{expected} (bundle {name})",
+                remedy="route the series to a bundle made for it, or name another with --bundle",
+            )
+        )
+
+    if series.modality not in accepts.modality:
+        refuse("wrong-modality", "Modality", series.modality, " or ".join(accepts.modality))
+    if body_part not in known and not (accepts.body_part_optional and not body_part):
+        refuse("wrong-body-part", "BodyPartExamined", body_part or "none", " or ".join(known))
+    if series.geometry is not None:
+        _, *spacing_mm = series.geometry.spacing_mm
+        if max(spacing_mm) > accepts.maximum_spacing_mm:
+            refuse(
+                "pixels-too-coarse",
+                "PixelSpacing",
+                f"{max(spacing_mm):.2f} mm",
+                f"at most {accepts.maximum_spacing_mm:g} mm",
+            )
+        _, rows, columns = series.geometry.shape
+        extent_mm = min(rows * spacing_mm[0], columns * spacing_mm[1])
+        if extent_mm < accepts.minimum_extent_mm:
+            refuse(
+                "field-of-view-too-small",
+                "Rows",
+                f"{extent_mm:.0f} mm",
+                f"at least {accepts.minimum_extent_mm:g} mm: the whole organ",
+            )
+    if problems:
+        raise InputRejected(problems)
+
+
+def run_golden(toolbox: Toolbox, volume: Volume) -> GoldenOutput:
+    """Make of a golden input what the stages would: mask, features and probability."""
+    probability = toolbox.network.predict(volume)
+    segmentation = find_lesions(
+        volume, probability, toolbox.lesions, model_digest=toolbox.bundle.digest
+    )
+    if not segmentation.lesions:
+        return GoldenOutput(
+            mask=segmentation.labels > 0, values=np.empty(0), probability=float("nan")
+        )
+    vector = toolbox.extractor.extract(volume, segmentation, segmentation.lesions[0])
+    finding = classify_lesion(vector, toolbox.classifier, toolbox.abstain)
+    malignant = finding.malignancy_probability
+    return GoldenOutput(
+        mask=segmentation.labels > 0,
+        values=vector.values,
+        probability=float("nan") if malignant is None else malignant,
+    )
+
+
+def check_golden(toolbox: Toolbox) -> None:
+    """Run the bundle's golden case.
+
+    Raises
+    ------
+    SetupFault
+        If something else comes out than when the bundle was packaged.
+    """
+    volume, expected = read_golden(toolbox.bundle.path / "golden")
+    name = f"{toolbox.bundle.manifest.name}/{toolbox.bundle.manifest.version}"
+    compare_golden(run_golden(toolbox, volume), expected, bundle=name)

@@ -1,0 +1,132 @@
+"""Package a bundle: float32 network, classifier, manifest, golden case, figures, model card."""
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from node.domain.errors import SetupFault
+from node.pipeline import open_toolbox, run_golden
+from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
+from node.registry.golden import save_golden
+from node.segment.unet import UNetSpec, build_unet
+from node.training.datasets import LabelledSlice
+from node.training.fit_svm import FittedClassifier
+from node.training.recipe import Recipe
+
+MADE_WITH = ("keras", "scikit-learn", "pyradiomics-bhklab", "deap", "numpy", "simpleitk")
+
+
+def export_network(checkpoint: Path, recipe: Recipe, path: Path) -> None:
+    """Rebuild the network in float32, so that it serves on any processor, and save it."""
+    import keras
+
+    trained = keras.models.load_model(checkpoint, compile=False)
+    keras.mixed_precision.set_global_policy("float32")
+    settings = recipe.segmenter
+    plain = build_unet(
+        UNetSpec(filters=settings.filters, blocks=settings.blocks, dropout=settings.dropout)
+    )
+    plain.set_weights(trained.get_weights())
+    plain.save(path)
+
+
+def write_bundle(
+    directory: Path,
+    *,
+    recipe_path: Path,
+    recipe: Recipe,
+    network: Path,
+    fitted: FittedClassifier,
+) -> Bundle:
+    """Write everything but golden case and figures, which need the bundle itself.
+
+    Raises
+    ------
+    SetupFault
+        If the version exists already: a released bundle never changes.
+    """
+    if (directory / MANIFEST).exists():
+        raise SetupFault(
+            f"bundle {recipe.task}/{recipe.version} exists; raise the version in the recipe, "
+            "or remove the folder if it was never released"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(network, directory / "segmenter.keras")
+    shutil.copyfile(recipe_path, directory / "recipe.yaml")
+    fitted.classifier.save(directory / "classifier.skops")
+    settings = recipe.classifier
+    manifest: dict[str, Any] = {
+        "name": recipe.task,
+        "version": recipe.version,
+        **recipe.bundle,
+        "input": recipe.input.model_dump(),
+        "lesions": recipe.lesions,
+        "classifier": {
+            "profile": settings.profile,
+            "bin_width": settings.bin_width,
+            "spacing_mm": recipe.input.spacing_mm,
+            "foreground_fraction": recipe.input.foreground_fraction,
+            "abstain_low": settings.abstain_low,
+            "abstain_high": settings.abstain_high,
+            "novelty_limit": round(fitted.novelty_limit, 4),
+            "types": list(fitted.classifier.type_names),
+        },
+        "made_with": {name: importlib.metadata.version(name) for name in MADE_WITH},
+    }
+    (directory / "features.json").write_text(
+        json.dumps(
+            {
+                "names": list(fitted.classifier.names),
+                "malignancy": _describe(fitted, "malignancy_search"),
+                "type": _describe(fitted, "type_search"),
+                "lesions": fitted.rows,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+    return _seal(directory, manifest)
+
+
+def add_golden(bundle: Bundle, candidates: Sequence[LabelledSlice]) -> Bundle:
+    """Add the golden case: the first candidate that the bundle classifies."""
+    toolbox = open_toolbox(bundle)
+    for item in candidates:
+        output = run_golden(toolbox, item.volume)
+        if output.probability == output.probability:  # not NaN
+            save_golden(bundle.path / "golden", item.volume, output)
+            return reseal(bundle)
+    raise SetupFault("no candidate for the golden case is classified by the bundle")
+
+
+def reseal(bundle: Bundle) -> Bundle:
+    """Take files that were added into the manifest."""
+    manifest = bundle.manifest.model_dump(mode="json", exclude={"files"})
+    return _seal(bundle.path, manifest)
+
+
+def _seal(directory: Path, manifest: dict[str, Any]) -> Bundle:
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name != MANIFEST)
+    manifest["files"] = {str(p.relative_to(directory)): hash_file(p) for p in files}
+    (directory / MANIFEST).write_text(
+        yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100)
+    )
+    return load_bundle(directory)
+
+
+def _describe(fitted: FittedClassifier, search: str) -> dict[str, Any]:
+    result = getattr(fitted, search)
+    genome = result.genome
+    return {
+        "kernel": genome.kernel,
+        "log2_c": genome.log2_c,
+        "log2_gamma": genome.log2_gamma,
+        "features": [fitted.classifier.names[i] for i in genome.columns],
+        "fitness": result.fitness,
+        "history": result.history,
+    }

@@ -61,10 +61,12 @@ def build_stack(planes: Sequence[Plane], *, series_uid: str, minimum: int) -> St
     kinds = kinds_of(whole, ORIENTATION)
     if not kinds or len(kinds[0]) < 2:
         return Stack(problems=tuple(problems))
-    return _along_normal(kinds[0], problems, series_uid)
+    return _along_normal(kinds[0], problems, series_uid, all_placed=len(whole) == len(planes))
 
 
-def _along_normal(planes: list[Plane], problems: list[Problem], series_uid: str) -> Stack:
+def _along_normal(
+    planes: list[Plane], problems: list[Problem], series_uid: str, *, all_placed: bool
+) -> Stack:
     row, column = np.mean([p.orientation for p in planes if p.orientation is not None], axis=0)
     normal = np.cross(row, column)
     if not _is_rotation(row, column):
@@ -89,7 +91,8 @@ def _along_normal(planes: list[Plane], problems: list[Problem], series_uid: str)
     if len(kept) < 2:
         return Stack(problems=tuple(problems))
     positions = np.array([plane.position_mm for plane in kept])
-    problems += _uneven(positions, normal, series_uid)
+    if all_placed:  # else the planes without a place would be told again as gaps
+        problems += _uneven(positions, normal, series_uid)
     if problems:
         return Stack(problems=tuple(problems))
     origin, step = _even_line(positions)

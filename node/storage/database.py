@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from node.domain.errors import SetupFault, TryLater
@@ -62,6 +62,8 @@ def open_database(url: str) -> Engine:
         if isinstance(error.orig, sqlite3.Error):
             raise SetupFault(f"the database file cannot be opened: {error.orig}") from error
         raise TryLater(f"the database does not answer: {error.orig}") from error
+    except DatabaseError as error:
+        raise SetupFault(f"the database cannot be used: {error.orig}") from error
     return engine
 
 

@@ -30,6 +30,7 @@ def postgresql_server() -> Iterator[str]:
     programs = _postgresql_programs()
     if programs is None:
         pytest.skip("PostgreSQL's initdb is not installed")
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
     as_user: list[str] = []
     if os.geteuid() == 0:  # initdb refuses root
         if not shutil.which("runuser") or not _user_exists("postgres"):

@@ -28,7 +28,7 @@ from node.receive.file_meta import (
 )
 from node.receive.recovery import recover
 from node.receive.streaming import SpooledDataSet
-from node.receive.transport import ListeningServer
+from node.receive.transport import ListeningServer, StreamingAssociation
 from node.storage.instances import InstanceStore
 from node.storage.spool import Spool
 
@@ -108,12 +108,14 @@ class Listener:
         server.shutdown()
         thread.join()
         deadline = time.monotonic() + drain_s
-        associations = server.active_associations
+        associations = [
+            each for each in server.active_associations if isinstance(each, StreamingAssociation)
+        ]
         for association in associations:
             association.join(timeout=max(0.0, deadline - time.monotonic()))
         for association in associations:
             if association.is_alive():
-                association.abort()
+                association.end()
         for association in associations:
             association.join(timeout=self._settings.receive.network_timeout_s)
         self._server = self._thread = None

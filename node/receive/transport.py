@@ -42,6 +42,7 @@ MINIMUM_PDU_LIMIT_BYTES = 1 << 20
 """An association request with 128 contexts of many transfer syntaxes is larger than most PDUs."""
 IDLE_WAIT_S = 0.05
 CLOSED_WAIT_S = 0.001
+CONNECTION_ENDS = ("Evt17", "Evt18", "Evt19")  # closed, timed out, invalid PDU (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
 
 OpenDataSet = Callable[[Association, Any, str], SpooledDataSet]
@@ -55,16 +56,16 @@ _PER_PDU_LOGGING = (
 
 
 class SignallingQueue(queue.Queue[Any]):
-    """A queue that calls back after every put."""
+    """A queue that calls back with every item that was put."""
 
-    def __init__(self, signal: Callable[[], object]) -> None:
+    def __init__(self, signal: Callable[[Any], object]) -> None:
         super().__init__()
         self._signal = signal
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put an item and tell who waits elsewhere."""
         super().put(item, block, timeout)
-        self._signal()
+        self._signal(item)
 
 
 class BoundedSocket(AssociationSocket):
@@ -109,6 +110,14 @@ class BoundedSocket(AssociationSocket):
         try:
             self._wake_writer.send(b"\0")
         except OSError:  # full: it wakes anyway; closed: the association has ended
+            return
+
+    def interrupt(self) -> None:
+        """End the connection: whoever waits for the peer finds it closed."""
+        try:
+            if self.socket is not None:
+                self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # closed already
             return
 
     def close_wakers(self) -> None:
@@ -174,6 +183,7 @@ class StreamingAssociation(Association):
         self.dul._run_loop_delay = 0
         self.dul.to_provider_queue = SignallingQueue(self._wake_network)
         self.dul.to_user_queue = SignallingQueue(self._wake_reactor)
+        self.dul.event_queue = SignallingQueue(self._note_lost_connection)
         for event, handler in _PER_PDU_LOGGING:
             self.unbind(event, handler)
 
@@ -188,6 +198,13 @@ class StreamingAssociation(Association):
             self._streaming.abandon()
             if isinstance(self.dul.socket, BoundedSocket):
                 self.dul.socket.close_wakers()
+
+    def end(self) -> None:
+        """End the association, or the connection on which none was requested yet."""
+        if self.is_established:
+            self.abort()
+        elif isinstance(self.dul.socket, BoundedSocket):
+            self.dul.socket.interrupt()
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         """Serve C-STORE for private storage classes too, and let no temp file survive it."""
@@ -205,12 +222,20 @@ class StreamingAssociation(Association):
             if isinstance(msg.DataSet, SpooledDataSet):
                 msg.DataSet.abandon()
 
-    def _wake_network(self) -> None:
+    def _wake_network(self, _primitive: Any = None) -> None:
         if isinstance(self.dul.socket, BoundedSocket):
             self.dul.socket.wake()
 
-    def _wake_reactor(self) -> None:
+    def _wake_reactor(self, _primitive: Any) -> None:
         self.dimse.msg_queue.put((None, None))
+
+    def _note_lost_connection(self, event: str) -> None:
+        """Let a connection that ends without a request free its place now, not at the timeout.
+
+        Port scans and health checks that only connect would otherwise use up the associations.
+        """
+        if event in CONNECTION_ENDS and self.requestor.primitive is None:
+            self.dul.to_user_queue.put(None)
 
 
 class AcceptingHandler(RequestHandler):

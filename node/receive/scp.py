@@ -190,8 +190,15 @@ def _log_accepted(event: Event) -> None:
         calling_ae_title=association.requestor.ae_title.strip(),
         address=association.requestor.address,
         contexts=len(association.accepted_contexts),
-        refused_contexts=len(association.rejected_contexts),
     )
+    refused = sorted({str(each.abstract_syntax) for each in association.rejected_contexts})
+    if refused:
+        log.warning(
+            "association.contexts_refused",
+            calling_ae_title=association.requestor.ae_title.strip(),
+            reason="storage class or transfer syntax not supported",
+            sop_class_uids=refused,
+        )
 
 
 def _log_rejected(event: Event) -> None:

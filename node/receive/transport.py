@@ -44,6 +44,7 @@ IDLE_WAIT_S = 0.05
 CLOSED_WAIT_S = 0.001
 CONNECTION_ENDS = ("Evt17", "Evt18", "Evt19")  # closed, timed out, invalid PDU (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
+SPARE_CONNECTIONS = 16
 
 OpenDataSet = Callable[[Association, Any, str], SpooledDataSet]
 
@@ -291,7 +292,7 @@ class ListeningServer(ThreadedAssociationServer):
 
     def verify_request(self, *_request: Any) -> bool:
         """Refuse bare connections beyond what associations can use, each costs two threads."""
-        return len(self.active_associations) <= 2 * self.ae.maximum_associations
+        return len(self.active_associations) < 2 * self.ae.maximum_associations + SPARE_CONNECTIONS
 
     def shutdown(self) -> None:
         """Stop accepting and close the server socket."""

@@ -92,7 +92,10 @@ def test_peer_down(results):
 
 
 def test_peer_rejects(tmp_path, results):
-    with running_storescp(tmp_path, "--refuse") as (peer, _), pytest.raises(TryLater, match="rej"):
+    with (
+        running_storescp(tmp_path, "--refuse") as (peer, _),
+        pytest.raises(TryLater, match="association"),
+    ):
         _send(results, peer)
 
 

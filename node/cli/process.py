@@ -1,11 +1,17 @@
 """``onconode process``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
+from node.cli import screen
+from node.cli.exit_codes import ExitCode
 from node.cli.invocation import invocation_of
+from node.cli.lesions import lesion_table
+from node.domain.errors import Problem
 
 
 def process(
@@ -44,7 +50,23 @@ def process(
     The same steps as in the running node. Ends with code 3 and every reason when nothing in the
     folder can be processed.
     """
-    from node import bootstrap
+    from node.bootstrap.offline import process_folder  # deferred: it loads much
 
-    settings = invocation_of(ctx).settings
-    raise typer.Exit(bootstrap.process_folder(directory, out, bundle, settings) or 0)
+    results = process_folder(directory, out, bundle, invocation_of(ctx).settings)
+    for result in results:
+        print_result(result)
+    screen.out.print(Text(f"results: {out}", style="dim"), soft_wrap=True)
+    if all(result["status"] == "refused" for result in results):
+        raise typer.Exit(ExitCode.INPUT_REJECTED)
+
+
+def print_result(result: Mapping[str, Any]) -> None:
+    """Print the lesions of one study, or every reason why it was refused."""
+    screen.out.print(Text(f"study {result['study_instance_uid']}", style="bold"), soft_wrap=True)
+    if result["status"] == "refused":
+        screen.err.print(Text("refused", style="bold red"))
+        screen.print_problems([Problem(**problem) for problem in result["problems"]])
+    elif result["lesions"]:
+        screen.out.print(lesion_table(result))
+    else:
+        screen.out.print("no lesion found")

@@ -13,7 +13,7 @@ def serve(ctx: typer.Context) -> None:
 
     Log lines go to standard error (JSON; see [bold]log[/bold] in node.yaml).
     """
-    from node import bootstrap
+    from node.bootstrap.serving import serve as run_node
 
     invocation = invocation_of(ctx)
-    raise typer.Exit(bootstrap.serve(invocation.settings, invocation.config_dir) or 0)
+    raise typer.Exit(run_node(invocation.settings, invocation.config_dir))

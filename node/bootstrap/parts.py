@@ -1,0 +1,68 @@
+"""Parts that several processes of a node make alike from the settings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from node.config.settings import Settings
+from node.jobs.ledger import Ledger
+from node.registry.store import ModelStore
+from node.storage.database import open_database, sqlite_url
+from node.storage.instances import InstanceStore
+from node.storage.spool import Spool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Storage and ledger of one node, opened when first asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database: PostgreSQL where configured, else SQLite in the data folder."""
+        node = self.settings.node
+        node.data_dir.mkdir(parents=True, exist_ok=True)
+        return open_database(node.database_url or sqlite_url(node.data_dir))
+
+    @cached_property
+    def store(self) -> InstanceStore:
+        """Rows of what was received."""
+        return InstanceStore(self.engine)
+
+    @cached_property
+    def spool(self) -> Spool:
+        """Files of what was received, and of results."""
+        return Spool(self.settings.node.data_dir)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """The bundles."""
+        return ModelStore(self.settings.node.models_dir)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Jobs and deliveries."""
+        jobs, deliver = self.settings.node.jobs, self.settings.node.deliver
+        return Ledger(
+            self.engine,
+            lease_s=jobs.lease_s,
+            maximum_attempts=jobs.maximum_attempts,
+            retry_backoff_s=jobs.retry_backoff_s,
+            retry_backoff_maximum_s=jobs.retry_backoff_maximum_s,
+            delivery_maximum_attempts=deliver.maximum_attempts,
+            delivery_backoff_s=deliver.retry_backoff_s,
+            delivery_backoff_maximum_s=deliver.retry_backoff_maximum_s,
+        )
+
+    @property
+    def run_dir(self) -> Path:
+        """Process ids and addresses of a running node."""
+        return self.settings.node.data_dir / "run"
+
+    @property
+    def scheduler(self) -> str | Path:
+        """Address of an existing Dask scheduler, or the file in which ours keeps its own."""
+        return self.settings.node.jobs.scheduler_address or self.run_dir / "scheduler.address"

@@ -1,0 +1,119 @@
+"""What a Dask worker does with one job: read, segment, measure, classify, report, record."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import structlog
+
+from node.assemble.headers import read_series
+from node.assemble.validate import check_series
+from node.bootstrap.lease import LeaseKeeper, LeaseLost
+from node.bootstrap.parts import Parts
+from node.config.load import load_settings
+from node.domain.errors import InputRejected, Problem
+from node.domain.study import Series
+from node.jobs.failure import record_failure
+from node.jobs.job import Job
+from node.pipeline import Case, Toolbox, check_golden, open_toolbox, run_stages
+from node.result import summarize_case
+
+log = structlog.get_logger()
+
+_configured: list[Path] = []
+
+
+def configure_worker(config_dir: Path) -> None:
+    """Say where this process reads its settings; a foreign cluster uses the environment."""
+    _configured[:] = [config_dir]
+
+
+@cache
+def _parts() -> Parts:
+    return Parts(settings=load_settings(_configured[0] if _configured else None))
+
+
+@cache
+def _toolbox(bundle: str) -> Toolbox:
+    """Load a bundle once per worker, and prove it on its golden case before first use."""
+    toolbox = open_toolbox(_parts().models.get(bundle))
+    check_golden(toolbox)
+    log.info("bundle.loaded", bundle=bundle, digest=toolbox.bundle.digest)
+    return toolbox
+
+
+def warm_up() -> None:
+    """Load every bundle that a rule names, so that the first study does not wait for it."""
+    for bundle in sorted({rule.bundle for rule in _parts().settings.routing}):
+        _toolbox(bundle)
+
+
+def run_job(job_id: str, owner: str) -> None:
+    """Do one job under its lease; every outcome goes to the ledger.
+
+    Parameters
+    ----------
+    job_id : str
+    owner : str
+        Token of the claim.
+    """
+    parts = _parts()
+    every_s = parts.settings.node.jobs.lease_s / 3
+    with (
+        structlog.contextvars.bound_contextvars(job_id=job_id),
+        LeaseKeeper(parts.ledger, job_id, owner, every_s=every_s) as lease,
+    ):
+        try:
+            _work(parts, job_id, owner, lease)
+        except LeaseLost:
+            log.warning("job.abandoned")
+        except Exception as error:  # noqa: BLE001 - the boundary: the failure table decides
+            log.warning("job.failed", error=type(error).__name__)
+            record_failure(parts.ledger, job_id, owner, error)
+
+
+def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
+    job = parts.ledger.get(job_id)
+    lease.enter_stage("load")
+    toolbox = _toolbox(job.bundle)
+    series = _read_series(parts, job)
+    # Each claim writes to a folder of its own; the one that keeps the lease is the one that counts.
+    results = parts.spool.results_dir(job_id)
+    attempt = results / owner.rpartition("/")[2]
+    case = run_stages(
+        Case(
+            series=series,
+            toolbox=toolbox,
+            out_dir=attempt,
+            prefix=toolbox.bundle.manifest.name,
+            settings=parts.settings.node.report,
+        ),
+        on_stage=lease.enter_stage,
+    )
+    result = summarize_case(case)
+    parts.ledger.finish(job_id, owner, evidence=case.evidence, result=result)
+    for other in results.iterdir():
+        if other != attempt and parts.ledger.get(job_id).result == result:
+            shutil.rmtree(other)
+
+
+def _read_series(parts: Parts, job: Job) -> Series:
+    received = [
+        item
+        for item in parts.store.received_of(job.study_instance_uid)
+        if item.series_instance_uid in job.series_instance_uids
+    ]
+    if not received:
+        raise InputRejected(
+            [
+                Problem(
+                    code="objects-gone",
+                    found="no object of the series",
+                    expected="the objects that were received",
+                    remedy="send the study again: its files were purged",
+                    uid=job.study_instance_uid,
+                )
+            ]
+        )
+    study = read_series(received)
+    return check_series(study.series[0], minimum_slices=parts.settings.node.assemble.minimum_slices)

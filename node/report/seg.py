@@ -98,7 +98,10 @@ def build_seg(
 
 def _check_lesions(segmentation: Segmentation) -> None:
     numbers = [lesion.number for lesion in segmentation.lesions]
-    labels = [int(label) for label in np.unique(segmentation.labels) if label]
+    # slice by slice: sorting a whole CT at once needs as much memory again
+    labels = sorted(
+        {int(label) for plane in segmentation.labels for label in np.unique(plane)} - {0}
+    )
     if numbers != list(range(1, len(numbers) + 1)) or labels != numbers:
         raise ReportFault(f"lesions are numbered {numbers}, the mask holds {labels}")
 

@@ -16,4 +16,4 @@ log = structlog.get_logger()
 def answer_echo(event: Event) -> int:
     """Answer a C-ECHO request."""
     log.info("echo.answered", calling_ae_title=event.assoc.requestor.ae_title.strip())
-    return SUCCESS
+    return SUCCESS.status

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
-from pydicom.dataset import Dataset
-from pynetdicom.events import Event
+from pynetdicom.association import Association
 from sqlalchemy.exc import SQLAlchemyError
 
 from node.domain.errors import InputRejected, Problem, TryLater
@@ -23,7 +22,8 @@ from node.receive.file_meta import FileMeta
 from node.receive.group_commit import GroupCommit
 from node.receive.header import PeekedHeader
 from node.receive.identify import identify
-from node.receive.status import failure_response, fault_of, success_response
+from node.receive.status import SUCCESS, failure, fault_of
+from node.receive.store_command import StoreAnswer, StoreRequest
 from node.receive.streaming import SpooledDataSet
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
 from node.storage.spool import IncomingFile, Spool, is_uid
@@ -41,8 +41,12 @@ class StoreService:
     ----------
     store : InstanceStore
     spool : Spool
+    ae_title : str
+        Of this node.
     maximum_bytes : int
         Of a data set, also of a deflated one once inflated.
+    minimum_free_bytes : int
+        How much of the disk stays free.
 
     Attributes
     ----------
@@ -50,24 +54,50 @@ class StoreService:
         How many requests ended as ``new``, as ``duplicate``, or with which code of a problem.
     """
 
-    def __init__(self, *, store: InstanceStore, spool: Spool, maximum_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        store: InstanceStore,
+        spool: Spool,
+        ae_title: str,
+        maximum_bytes: int,
+        minimum_free_bytes: int,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._store = store
         self._spool = spool
+        self._ae_title = ae_title
         self._maximum_bytes = maximum_bytes
+        self._minimum_free_bytes = minimum_free_bytes
         self._counts_lock = threading.Lock()
         self._commits = GroupCommit(self._commit)
         # one SOP Instance UID is handled by one association at a time
         self._locks = [threading.Lock() for _ in range(LOCKS)]
 
-    def answer_store(self, event: Event) -> Dataset:
-        """Answer a C-STORE request whose data set was streamed to a temp file."""
-        data_set = getattr(event.request, "DataSet", None)
-        if not isinstance(data_set, SpooledDataSet):
+    def open_data_set(
+        self, association: Association, request: StoreRequest, transfer_syntax_uid: str
+    ) -> SpooledDataSet:
+        """Return where the data set of a request shall go."""
+        return SpooledDataSet(
+            spool=self._spool,
+            file_meta=FileMeta(
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=request.sop_instance_uid,
+                transfer_syntax_uid=transfer_syntax_uid,
+                calling_ae_title=association.requestor.ae_title.strip(),
+                called_ae_title=self._ae_title,
+            ),
+            maximum_bytes=self._maximum_bytes,
+            minimum_free_bytes=self._minimum_free_bytes,
+        )
+
+    def answer(self, data_set: SpooledDataSet | None) -> StoreAnswer:
+        """Make a complete object safe and return the answer; one may have come without data set."""
+        if data_set is None:
             self._count("not-dicom")
-            return failure_response([found.no_data_set()])
+            return failure([found.no_data_set()])
         problems = self._take_safely(data_set)
-        return self._refuse(data_set, problems) if problems else success_response()
+        return self._refuse(data_set, problems) if problems else SUCCESS
 
     def _take_safely(self, data_set: SpooledDataSet) -> tuple[Problem, ...]:
         try:
@@ -141,7 +171,7 @@ class StoreService:
         self._spool.keep_all([(file, received.instance.path) for file, received in batch])
         return self._store.record_all([received for _, received in batch])
 
-    def _refuse(self, data_set: SpooledDataSet, problems: Sequence[Problem]) -> Dataset:
+    def _refuse(self, data_set: SpooledDataSet, problems: Sequence[Problem]) -> StoreAnswer:
         fault = fault_of(problems)
         self._count(problems[0].code)
         kept = fault.keep and data_set.problem is None and self._quarantine(data_set, problems)
@@ -152,7 +182,7 @@ class StoreService:
             problems=[problem.code for problem in problems],
             quarantined=kept,
         )
-        return failure_response(problems)
+        return failure(problems)
 
     def _quarantine(self, data_set: SpooledDataSet, problems: Sequence[Problem]) -> bool:
         meta = data_set.file_meta

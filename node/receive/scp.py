@@ -11,9 +11,7 @@ from collections import Counter
 from typing import cast
 
 import structlog
-from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.association import Association
 from pynetdicom.events import Event
 
 from node.config.settings import NodeSettings, Peer
@@ -24,10 +22,8 @@ from node.receive.contexts import accepted_contexts
 from node.receive.file_meta import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    FileMeta,
 )
 from node.receive.recovery import recover
-from node.receive.streaming import SpooledDataSet
 from node.receive.transport import ListeningServer, StreamingAssociation
 from node.storage.instances import InstanceStore
 from node.storage.spool import Spool
@@ -64,7 +60,13 @@ class Listener:
         self._store = store
         self._spool = spool
         self._maximum_bytes = settings.receive.maximum_dataset_mb * MEGABYTE
-        self._service = StoreService(store=store, spool=spool, maximum_bytes=self._maximum_bytes)
+        self._service = StoreService(
+            store=store,
+            spool=spool,
+            ae_title=settings.ae_title,
+            maximum_bytes=self._maximum_bytes,
+            minimum_free_bytes=settings.receive.minimum_free_disk_mb * MEGABYTE,
+        )
         self._ae = self._application_entity()
         self._server: ListeningServer | None = None
         self._thread: threading.Thread | None = None
@@ -150,13 +152,12 @@ class Listener:
                 contexts=accepted_contexts(),
                 evt_handlers=[
                     (evt.EVT_C_ECHO, answer_echo),
-                    (evt.EVT_C_STORE, self._service.answer_store),
                     (evt.EVT_ACCEPTED, _log_accepted),
                     (evt.EVT_REJECTED, _log_rejected),
                     (evt.EVT_ABORTED, _log_aborted),
                 ],
                 server_class=ListeningServer,
-                open_data_set=self._open_data_set,
+                sink=self._service,
             )
         except OSError as error:
             raise SetupFault(
@@ -165,22 +166,6 @@ class Listener:
                 "in node.yaml"
             ) from error
         return cast("ListeningServer", server)  # typed as its base class
-
-    def _open_data_set(
-        self, association: Association, command: Dataset, transfer_syntax_uid: str
-    ) -> SpooledDataSet:
-        return SpooledDataSet(
-            spool=self._spool,
-            file_meta=FileMeta(
-                sop_class_uid=str(command.get("AffectedSOPClassUID", "")),
-                sop_instance_uid=str(command.get("AffectedSOPInstanceUID", "")),
-                transfer_syntax_uid=transfer_syntax_uid,
-                calling_ae_title=association.requestor.ae_title.strip(),
-                called_ae_title=self._settings.ae_title,
-            ),
-            maximum_bytes=self._maximum_bytes,
-            minimum_free_bytes=self._settings.receive.minimum_free_disk_mb * MEGABYTE,
-        )
 
 
 def _log_accepted(event: Event) -> None:

@@ -17,18 +17,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
 
 from node.domain.errors import Problem
+from node.receive.store_command import StoreAnswer
 
-SUCCESS = 0x0000
+SUCCESS = StoreAnswer(status=0x0000)
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH_SOP_CLASS = 0xA900
-CANNOT_UNDERSTAND = 0xC000
 INVALID_SOP_INSTANCE = 0x0117
 HANDLER_FAILED = 0xC211
-
-MAXIMUM_COMMENT_LENGTH = 64  # VR LO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,27 +86,15 @@ def fault_of(problems: Sequence[Problem]) -> Fault:
     return FAULTS.get(problems[0].code, FAULTS["internal-error"])
 
 
-def success_response() -> Dataset:
-    """Return the response for an object that is safe."""
-    response = Dataset()
-    response.Status = SUCCESS
-    return response
-
-
-def failure_response(problems: Sequence[Problem]) -> Dataset:
-    """Return the response for an object that is refused.
+def failure(problems: Sequence[Problem]) -> StoreAnswer:
+    """Return the answer for an object that is refused.
 
     Error comment and offending elements are those that PS3.7 section 9.1.1.1 allows for the
     status; 0117 allows none.
     """
     fault = fault_of(problems)
-    response = Dataset()
-    response.Status = fault.status
     if fault.status == INVALID_SOP_INSTANCE:
-        return response
-    response.ErrorComment = fault.comment[:MAXIMUM_COMMENT_LENGTH]
-    tags = [tag_for_keyword(problem.tag) for problem in problems if problem.tag]
-    offending = [tag for tag in tags if tag is not None]
-    if offending and fault.status != OUT_OF_RESOURCES:
-        response.OffendingElement = offending
-    return response
+        return StoreAnswer(status=fault.status)
+    tags = (tag_for_keyword(problem.tag) for problem in problems if problem.tag)
+    offending = () if fault.status == OUT_OF_RESOURCES else tuple(tag for tag in tags if tag)
+    return StoreAnswer(status=fault.status, comment=fault.comment, offending=offending)

@@ -1,38 +1,39 @@
 """Data sets go from the association straight to a temp file.
 
-pynetdicom collects each data set in memory; with a gigabyte in one enhanced object, or many
-associations at once, that is what fills a listener's memory. Here the message's buffer is
-exchanged for one that writes through, as soon as the C-STORE command is complete.
+pynetdicom collects each data set in memory and hands it from the network thread to another one;
+with a gigabyte in one enhanced object, or many associations at once, that fills a listener's
+memory. Here the network thread writes each fragment of a C-STORE to disk as it comes, answers
+when the object is complete, and only then reads on: a sender cannot run ahead of the disk.
 """
 
 import hashlib
 import queue
-from collections.abc import Callable
-from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
 from node.domain.errors import Problem
 from node.receive.file_meta import FileMeta
 from node.receive.problems import disk_full, too_large
+from node.receive.store_command import StoreAnswer, StoreRequest, read_request, write_response
 from node.storage.spool import IncomingFile, Spool
 
 log = structlog.get_logger()
 
 INVALID_PDU = "Evt19"  # pynetdicom's name of the event that ends an association by A-ABORT
-# What is not streamed (commands; data sets that no service of this node has) stays this small.
-MAXIMUM_UNSTREAMED_BYTES = 1 << 20
-# Nobody may send ahead of the answers without negotiation (PS3.7 annex D.3.3.3).
-MAXIMUM_WAITING_MESSAGES = 8
+# Commands, and the data sets of other messages, for which the node has no service.
+MAXIMUM_COMMAND_BYTES = 1 << 16
 DISK_CHECK_EVERY_BYTES = 64 << 20
 
+COMMAND_FRAGMENT = 0x01  # bits of the message control header, PS3.8 annex E.2
+LAST_FRAGMENT = 0x02
+REACTOR_WAIT_S = 0.5
 
-class SpooledDataSet(BytesIO):
-    """A data set on its way to a temp file; stands in for pynetdicom's buffer.
+
+class SpooledDataSet:
+    """A data set on its way to a temp file.
 
     Parameters
     ----------
@@ -56,7 +57,6 @@ class SpooledDataSet(BytesIO):
     def __init__(
         self, *, spool: Spool, file_meta: FileMeta, maximum_bytes: int, minimum_free_bytes: int
     ) -> None:
-        super().__init__()
         self.file_meta = file_meta
         self.size_bytes = 0
         self.start = 0
@@ -81,15 +81,14 @@ class SpooledDataSet(BytesIO):
         """Hex digest of the data set as received."""
         return self._sha256.hexdigest()
 
-    def write(self, fragment: Any, /) -> int:
+    def write(self, fragment: bytes | memoryview) -> None:
         """Append a fragment; a fault is kept for the answer and never raised here."""
-        length = len(fragment)
-        self.size_bytes += length
+        self.size_bytes += len(fragment)
         if self._file is None:
-            return length
+            return
         if self.size_bytes > self._maximum_bytes:
             self._drop(too_large(self._maximum_bytes))
-            return length
+            return
         try:
             self._check_disk()
             self._file.write(fragment)
@@ -97,7 +96,6 @@ class SpooledDataSet(BytesIO):
             self._drop(disk_full(error))
         else:
             self._sha256.update(fragment)
-        return length
 
     def abandon(self) -> None:
         """Remove the temp file, unless it was kept: to be called when the answer is given."""
@@ -126,35 +124,44 @@ class SpooledDataSet(BytesIO):
         self._file = None
 
 
+class StoreSink(Protocol):
+    """Who receives objects."""
+
+    def open_data_set(
+        self, association: Any, request: StoreRequest, transfer_syntax_uid: str
+    ) -> SpooledDataSet:
+        """Return where the data set of a request shall go."""
+
+    def answer(self, data_set: SpooledDataSet | None) -> StoreAnswer:
+        """Store a complete object and return the answer; None came without data set."""
+
+
 class StreamingProvider(DIMSEServiceProvider):
     """DIMSE provider of an association that streams C-STORE data sets.
+
+    Everything but C-STORE requests goes pynetdicom's own way.
 
     Parameters
     ----------
     assoc : Association
-    open_data_set : callable
-        Makes the buffer for a C-STORE request from its command set and transfer syntax UID.
+    sink : StoreSink
     """
 
-    def __init__(self, assoc: Any, open_data_set: Callable[[Any, str], SpooledDataSet]) -> None:
+    def __init__(self, assoc: Any, sink: StoreSink) -> None:
         super().__init__(assoc)
-        self._open_data_set = open_data_set
-        self._unstreamed_bytes = 0
+        self._sink = sink
+        self._command = bytearray()
+        self._other_bytes = 0
+        self._request: StoreRequest | None = None
+        self._data_set: SpooledDataSet | None = None
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the fragments of a P-DATA primitive, one by one, in the network thread."""
+        """Take the message fragments of a P-DATA primitive, in the network thread."""
         for context_id, fragment in primitive.presentation_data_value_list:
-            if not self._is_bounded(fragment):
-                log.warning("association.aborted", reason="unbounded-message")
-                self.dul.event_queue.put(INVALID_PDU)
-                return
-            part = P_DATA()
-            part.presentation_data_value_list.append((context_id, fragment))
             try:
-                super().receive_primitive(part)
-                self._start_streaming(context_id)
+                self._take(context_id, fragment)
             except Exception:  # boundary: a peer's bytes may end its association, not the thread
-                log.warning("association.aborted", reason="invalid-message", exc_info=True)
+                log.warning("association.invalid_message", exc_info=True)
                 self.dul.event_queue.put(INVALID_PDU)
                 return
 
@@ -163,40 +170,67 @@ class StreamingProvider(DIMSEServiceProvider):
         if block:
             return super().get_msg(block=True)
         try:
-            return self.msg_queue.get(timeout=0.02)
+            return self.msg_queue.get(timeout=REACTOR_WAIT_S)
         except queue.Empty:
             return None, None
 
     def abandon(self) -> None:
-        """Remove the temp files of everything that will not be answered any more."""
-        waiting = [self.message.data_set] if self.message is not None else []
-        while True:
-            try:
-                _, message = self.msg_queue.get_nowait()
-            except queue.Empty:
-                break
-            waiting.append(getattr(message, "DataSet", None))
-        for data_set in waiting:
-            if isinstance(data_set, SpooledDataSet):
-                data_set.abandon()
+        """Remove the temp file of a data set that did not come to its end."""
+        if self._data_set is not None:
+            self._data_set.abandon()
 
-    def _is_bounded(self, fragment: bytes) -> bool:
-        message = self.message
-        if message is None:
-            self._unstreamed_bytes = 0
-        elif isinstance(message.data_set, SpooledDataSet):
-            return True
-        self._unstreamed_bytes += len(fragment)
-        return (
-            self._unstreamed_bytes <= MAXIMUM_UNSTREAMED_BYTES
-            and self.msg_queue.qsize() < MAXIMUM_WAITING_MESSAGES
-        )
+    def _take(self, context_id: int, fragment: bytes) -> None:
+        control, is_last = fragment[0], bool(fragment[0] & LAST_FRAGMENT)
+        if control & COMMAND_FRAGMENT:
+            self._command += memoryview(fragment)[1:]
+            _check_size(len(self._command))
+            if is_last:
+                command = bytes(self._command)
+                self._command.clear()
+                self._begin(context_id, command)
+        elif self._data_set is not None:
+            self._data_set.write(memoryview(fragment)[1:])
+            if is_last:
+                self._finish()
+        else:
+            self._other_bytes += len(fragment)
+            _check_size(self._other_bytes)
+            self._pass_on(context_id, fragment)
 
-    def _start_streaming(self, context_id: int) -> None:
-        message = self.message
-        if not isinstance(message, C_STORE_RQ) or isinstance(message.data_set, SpooledDataSet):
+    def _begin(self, context_id: int, command: bytes) -> None:
+        if self._request is not None:
+            raise ValueError("a command within the data set of another")
+        request = read_request(context_id, command)
+        if request is None:
+            self._other_bytes = 0
+            self._pass_on(context_id, bytes((COMMAND_FRAGMENT | LAST_FRAGMENT,)) + command)
             return
         contexts = {context.context_id: context for context in self.assoc.accepted_contexts}
-        # the reactor aborts on an unknown context once the message is complete
-        syntax = str(contexts[context_id].transfer_syntax[0]) if context_id in contexts else ""
-        message.data_set = self._open_data_set(message.command_set, syntax)
+        syntax = contexts[context_id].transfer_syntax[0]
+        self._request = request
+        if request.has_data_set:
+            self._data_set = self._sink.open_data_set(self.assoc, request, str(syntax))
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        request, data_set = self._request, self._data_set
+        if request is None:
+            raise ValueError("a data set without request")
+        try:
+            answer = self._sink.answer(data_set)
+        finally:
+            self.abandon()  # nothing to do if the object was kept
+            self._request = self._data_set = None
+        if self.dul.socket is not None:
+            self.dul.socket.send(write_response(request, answer))
+
+    def _pass_on(self, context_id: int, fragment: bytes) -> None:
+        part = P_DATA()
+        part.presentation_data_value_list.append((context_id, fragment))
+        super().receive_primitive(part)
+
+
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > MAXIMUM_COMMAND_BYTES:
+        raise ValueError(f"a message of more than {MAXIMUM_COMMAND_BYTES} bytes that is no object")

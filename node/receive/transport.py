@@ -16,7 +16,6 @@ from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any
 
-import structlog
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom._handlers import (
@@ -26,17 +25,13 @@ from pynetdicom._handlers import (
     standard_pdu_sent_handler,
 )
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import (
     AssociationSocket,
     RequestHandler,
     ThreadedAssociationServer,
 )
 
-from node.receive.streaming import SpooledDataSet, StreamingProvider
-
-log = structlog.get_logger()
+from node.receive.streaming import StoreSink, StreamingProvider
 
 MINIMUM_PDU_LIMIT_BYTES = 1 << 20
 """An association request with 128 contexts of many transfer syntaxes is larger than most PDUs."""
@@ -45,8 +40,6 @@ CLOSED_WAIT_S = 0.001
 CONNECTION_ENDS = ("Evt17", "Evt18", "Evt19")  # closed, timed out, invalid PDU (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
 SPARE_CONNECTIONS = 16
-
-OpenDataSet = Callable[[Association, Any, str], SpooledDataSet]
 
 _PER_PDU_LOGGING = (
     (evt.EVT_DIMSE_RECV, standard_dimse_recv_handler),
@@ -171,14 +164,12 @@ class StreamingAssociation(Association):
     Parameters
     ----------
     ae : AE
-    open_data_set : callable
+    sink : StoreSink
     """
 
-    def __init__(self, ae: Any, open_data_set: OpenDataSet) -> None:
+    def __init__(self, ae: Any, sink: StoreSink) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
-        self._streaming = StreamingProvider(
-            self, lambda command, syntax: open_data_set(self, command, syntax)
-        )
+        self._streaming = StreamingProvider(self, sink)
         self.dimse = self._streaming
         # the network thread waits in BoundedSocket.ready, the reactor in StreamingProvider
         self.dul._run_loop_delay = 0
@@ -207,22 +198,6 @@ class StreamingAssociation(Association):
         elif isinstance(self.dul.socket, BoundedSocket):
             self.dul.socket.interrupt()
 
-    def _serve_request(self, msg: Any, context_id: int) -> None:
-        """Serve C-STORE for private storage classes too, and let no temp file survive it."""
-        if not isinstance(msg, C_STORE):
-            super()._serve_request(msg, context_id)
-            return
-        context = self._accepted_cx.get(context_id)
-        try:
-            if context is None or not msg.is_valid_request:
-                log.warning("association.aborted", reason="invalid-store-request")
-                self.abort()
-            else:
-                StorageServiceClass(self).SCP(msg, context)
-        finally:
-            if isinstance(msg.DataSet, SpooledDataSet):
-                msg.DataSet.abandon()
-
     def _wake_network(self, _primitive: Any = None) -> None:
         if isinstance(self.dul.socket, BoundedSocket):
             self.dul.socket.wake()
@@ -246,7 +221,7 @@ class AcceptingHandler(RequestHandler):
 
     def _create_association(self) -> Association:
         server, ae = self.server, self.ae
-        assoc = StreamingAssociation(ae, server.open_data_set)
+        assoc = StreamingAssociation(ae, server.sink)
         assoc._server = server
         assoc.name = f"AcceptorThread-{self.client_address[1]}"
         assoc.set_socket(
@@ -276,14 +251,14 @@ class ListeningServer(ThreadedAssociationServer):
     ----------
     *args, **kwargs
         Those of pynetdicom's server.
-    open_data_set : callable
+    sink : StoreSink
     """
 
     request_queue_size = CONNECTION_BACKLOG
     daemon_threads = True
 
-    def __init__(self, *args: Any, open_data_set: OpenDataSet, **kwargs: Any) -> None:
-        self.open_data_set = open_data_set
+    def __init__(self, *args: Any, sink: StoreSink, **kwargs: Any) -> None:
+        self.sink = sink
         self.event_handlers = [
             (event, handler, list(rest[0]) if rest else None)
             for event, handler, *rest in kwargs.get("evt_handlers") or []

@@ -8,7 +8,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from node.domain.errors import Problem
 from node.receive import problems
-from node.receive.status import FAULTS, failure_response, fault_of, success_response
+from node.receive.status import FAULTS, SUCCESS, failure, fault_of
 
 
 def problem(code: str, tag: str = "") -> Problem:
@@ -49,12 +49,12 @@ def test_every_problem_that_the_room_makes_is_in_the_table() -> None:
 
 
 def test_a_response_names_the_fault_and_the_elements() -> None:
-    response = failure_response(
+    response = failure(
         [problem("missing-uid", "StudyInstanceUID"), problem("missing-uid", "SeriesInstanceUID")]
     )
-    assert response.Status == 0xA900
-    assert response.ErrorComment == FAULTS["missing-uid"].comment
-    assert list(response.OffendingElement) == [0x0020000D, 0x0020000E]
+    assert response.status == 0xA900
+    assert response.comment == FAULTS["missing-uid"].comment
+    assert response.offending == (0x0020000D, 0x0020000E)
 
 
 def test_the_first_problem_decides() -> None:
@@ -62,14 +62,19 @@ def test_the_first_problem_decides() -> None:
 
 
 def test_an_invalid_sop_instance_has_neither_comment_nor_elements() -> None:
-    response = failure_response([problem("invalid-sop-instance-uid", "SOPInstanceUID")])
-    assert response.Status == 0x0117
-    assert len(response) == 1
+    response = failure([problem("invalid-sop-instance-uid", "SOPInstanceUID")])
+    assert response.status == 0x0117
+    assert not response.comment
+    assert not response.offending
 
 
 def test_an_unknown_code_is_an_internal_error() -> None:
-    assert failure_response([problem("never-heard-of")]).Status == 0xC211
+    assert failure([problem("never-heard-of")]).status == 0xC211
 
 
 def test_success() -> None:
-    assert success_response().Status == 0x0000
+    assert SUCCESS.status == 0x0000
+
+
+def test_out_of_resources_names_no_element() -> None:
+    assert failure([problem("disk-full", "SOPInstanceUID")]).offending == ()

@@ -96,26 +96,26 @@ class RunningJobs:
 
     def _watch(self, flight: _InFlight) -> bool:
         """Look after one job; tell whether it is still in flight."""
+        job = self._ledger.get(flight.job_id)
+        if job.lease_owner != flight.token:  # concluded, cancelled or handed to another
+            flight.execution.cancel()
+            return False
         progress = flight.execution.progress()
         if progress is Progress.LOST:
             # Its worker may live on and finish; then it renews the lease. If not, it lapses.
-            log.warning("job.lost_by_engine", job_id=flight.job_id)
+            log.warning("job.lost_by_engine", **job.log_context())
             self._ledger.release_leases(flight.token, only_unstarted=True)
             return False
-        job = self._ledger.get(flight.job_id)
-        is_held = job.lease_owner == flight.token
         if progress is Progress.PENDING:
             waited_s = time.monotonic() - flight.submitted_at_s
-            if is_held and (job.stage or waited_s < self._start_limit_s):
+            if job.stage or waited_s < self._start_limit_s:
                 return True
             flight.execution.cancel()
-            if is_held:
-                error = f"no worker took the job within {self._start_limit_s:g} s"
-                self._ledger.postpone(flight.job_id, flight.token, error=error)
+            error = f"no worker took the job within {self._start_limit_s:g} s"
+            self._ledger.postpone(flight.job_id, flight.token, error=error)
             return False
-        if is_held:
-            failed = progress is Progress.FAILED
-            error = flight.execution.error() if failed else "the task ended without a verdict"
-            log.error("job.unsettled", **job.log_context(), error=error)
-            self._ledger.fail(flight.job_id, flight.token, error=error, retry=True)
+        failed = progress is Progress.FAILED
+        error = flight.execution.error() if failed else "the task ended without a verdict"
+        log.error("job.unsettled", **job.log_context(), error=error)
+        self._ledger.fail(flight.job_id, flight.token, error=error, retry=True)
         return False

@@ -324,15 +324,15 @@ def test_jobs_are_listed_latest_first_by_state_and_study(
 
 def test_leases_of_a_dead_node_are_released_at_once(ledger: Ledger) -> None:
     started, waiting, foreign = (add_job(ledger, study=f"1.{number}") for number in range(3))
-    for owner in ("host-a/1", "host-a/2", "host_a/3"):
+    for owner in ("host_a/1", "host_a/2", "host-a/3"):
         ledger.claim(owner)
     by_owner = {job.lease_owner: job for job in ledger.list()}
     assert len(by_owner) == len({started.job_id, waiting.job_id, foreign.job_id})
-    ledger.enter_stage(by_owner["host-a/1"].job_id, "host-a/1", "segment")
-    assert ledger.release_leases("host-a/", only_unstarted=True) == 1
-    assert ledger.get(by_owner["host-a/1"].job_id).state is JobState.RUNNING
-    assert ledger.release_leases("host-a/") == 1
-    assert ledger.get(by_owner["host_a/3"].job_id).state is JobState.RUNNING
+    ledger.enter_stage(by_owner["host_a/1"].job_id, "host_a/1", "segment")
+    assert ledger.release_leases("host_a/", only_unstarted=True) == 1
+    assert ledger.get(by_owner["host_a/1"].job_id).state is JobState.RUNNING
+    assert ledger.release_leases("host_a/") == 1
+    assert ledger.get(by_owner["host-a/3"].job_id).state is JobState.RUNNING
 
 
 def test_only_finished_jobs_are_purged(ledger: Ledger, clock: StoppedClock) -> None:

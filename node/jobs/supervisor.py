@@ -53,6 +53,9 @@ class Supervisor:
         Time for all children together to end by themselves, then they are killed.
     fatal_exit_codes : frozenset of int
         Exit codes by which a child says that a restart cannot help; the node stops with it.
+    before_start : callable, optional
+        Called once while the lock is held and no child runs: the moment to take back what an
+        earlier node on this directory had leased.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Supervisor:
         stable_s: float = 60.0,
         drain_s: float = 30.0,
         fatal_exit_codes: frozenset[int] = frozenset(),
+        before_start: Callable[[], object] | None = None,
     ) -> None:
         self._children = [_Child(name=name, argv=tuple(argv)) for name, argv in children]
         self._run_dir = run_dir
@@ -71,6 +75,7 @@ class Supervisor:
         self._stable_s = stable_s
         self._drain_s = drain_s
         self._fatal_exit_codes = fatal_exit_codes
+        self._before_start = before_start
         self._stop = threading.Event()
         self._kill = threading.Event()
 
@@ -93,6 +98,8 @@ class Supervisor:
         self._run_dir.mkdir(parents=True, exist_ok=True)
         with hold_lock(self._run_dir / "supervisor.lock"), _on_signals(self._ask_to_stop):
             _write_pid(self._run_dir / "supervisor.pid", os.getpid())
+            if self._before_start is not None:
+                self._before_start()
             lifeline, held_open = os.pipe()
             try:
                 return self._keep_alive(lifeline)

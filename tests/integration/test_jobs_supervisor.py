@@ -166,6 +166,22 @@ def test_a_second_node_on_the_same_directory_is_refused(make_node: Callable[...,
         pass
 
 
+def test_what_an_earlier_node_left_is_taken_back_under_the_lock(tmp_path: Path) -> None:
+    locked: list[bool] = []
+
+    def take_back() -> None:
+        try:
+            with hold_lock(tmp_path / "supervisor.lock"):
+                locked.append(False)
+        except SetupFault:
+            locked.append(True)
+
+    supervisor = Supervisor([], run_dir=tmp_path, before_start=take_back)
+    supervisor.stop()
+    assert supervisor.run() == 0
+    assert locked == [True]
+
+
 def test_restarts_wait_longer_and_longer(tmp_path: Path) -> None:
     starts = tmp_path / "starts"
     program = f"import time; open({str(starts)!r}, 'a').write(f'{{time.monotonic()}}\\n')"

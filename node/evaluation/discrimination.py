@@ -41,6 +41,11 @@ def bootstrap_interval(
     rng : numpy.random.Generator
     draws : int
 
+    Returns
+    -------
+    tuple of float
+        NaN where no draw gave a figure.
+
     References
     ----------
     Efron, Tibshirani: An Introduction to the Bootstrap, 1993 (percentile interval).
@@ -53,5 +58,7 @@ def bootstrap_interval(
         value = figure(np.concatenate([members[i] for i in chosen]))
         if np.isfinite(value):
             values.append(value)
+    if not values:
+        return float("nan"), float("nan")
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

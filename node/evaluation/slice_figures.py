@@ -89,8 +89,9 @@ def _figure(
     }
 
 
-def _round(value: float) -> float:
-    return round(float(value), 4)
+def _round(value: float) -> float | None:
+    """Four digits; None (JSON's null) for what is undefined."""
+    return round(float(value), 4) if np.isfinite(value) else None
 
 
 def _dice(

@@ -1,37 +1,13 @@
 """UIDs that depend on content only, so that the same result always has the same name."""
 
 import hashlib
-import uuid
 from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
-
-def derive_uid(*parts: str) -> str:
-    """Return the UID that belongs to the given parts.
-
-    Parameters
-    ----------
-    *parts : str
-        Whatever the object depends on; their order and borders count.
-
-    Returns
-    -------
-    str
-        A UID below ``2.25``, at most 44 characters.
-
-    References
-    ----------
-    PS3.5 section B.2 (UUID derived UID), RFC 9562 section 5.5 (name-based UUIDs).
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return f"2.25.{uuid.UUID(bytes=digest.digest()[:16], version=5).int}"
-
+from node.domain.uid import derive_uid
 
 PENDING_UID = derive_uid("pending")
 """Stands for the UIDs of an object until ``seal_uids`` gives it its own."""

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 def train_classifier(
-    recipe_path: Path, *, data_dir: Path, run_dir: Path, models_dir: Path
+    recipe_path: Path, *, data_dir: Path, run_dir: Path, models_dir: Path, every: int = 1
 ) -> Bundle:
     """Train the classifier on the segmenter's own masks, and package the bundle.
 
@@ -40,6 +40,8 @@ def train_classifier(
         Of the segmenter's training; ``best.keras`` is taken from it.
     models_dir : Path
         The bundle goes to ``<models_dir>/<task>/<version>``.
+    every : int
+        Use every n-th slice only (for a quick trial).
 
     Raises
     ------
@@ -54,6 +56,7 @@ def train_classifier(
     export_network(checkpoint, recipe, network)
     slices = read_dataset(recipe, data_dir)
     parts = split_slices(slices, recipe)
+    slices = slices[::every]
     table = _features(recipe, slices, parts, network, run_dir / "features.npz")
     fitted = fit_classifier(table, settings=recipe.classifier, seed=recipe.seed)
     bundle = write_bundle(

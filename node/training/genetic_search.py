@@ -50,7 +50,7 @@ class SearchResult:
     fitness : float
         Cross-validated AUC less the charge for features.
     history : list of dict
-        Per generation: evaluations, best and mean fitness.
+        Per generation: best fitness so far, and the mean of the population.
     """
 
     genome: Genome
@@ -133,12 +133,13 @@ def search_svm(
             verbose=False,
         )
         best = hall[0]
+    so_far = np.maximum.accumulate([float(row["best"]) for row in logbook])
     return SearchResult(
         genome=_decode(best),
         fitness=float(best.fitness.values[0]),
         history=[
-            {"generation": float(row["gen"]), "best": float(row["best"]), "mean": row["mean"]}
-            for row in logbook
+            {"generation": float(row["gen"]), "best": float(best_so_far), "mean": row["mean"]}
+            for row, best_so_far in zip(logbook, so_far, strict=True)
         ],
     )
 

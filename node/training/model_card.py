@@ -8,6 +8,8 @@ from node.training.recipe import Recipe
 
 
 def _value(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "undefined"
     low, high = figure["interval_95"]
     return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
 

@@ -153,7 +153,7 @@ class Demo:
             If processing or sending failed, or took too long.
         """
         progress("writing the study", 0.1)
-        series = write_case(self.case, self.folder / "study")
+        series = write_case(self.case, self.folder / "study", orientation="axial")
         progress("sending the study", 0.12)
         sent = send_files(
             series.paths,

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from node.jobs.ledger import Ledger
 
@@ -54,6 +55,11 @@ class LeaseKeeper:
 
     def _keep(self) -> None:
         while not self._stop.wait(self._every_s):
-            if not self._ledger.renew(self._job_id, self._owner):
+            try:
+                held = self._ledger.renew(self._job_id, self._owner)
+            except OperationalError:  # the database is away for a moment; the next turn tries again
+                log.warning("lease.not_renewed", job_id=self._job_id)
+                continue
+            if not held:
                 log.warning("lease.lost", job_id=self._job_id)
                 return

@@ -1,9 +1,11 @@
 """Parts that several processes of a node make alike from the settings."""
 
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Engine
 
 from node.config.settings import Settings
@@ -55,7 +57,13 @@ class Parts:
             delivery_maximum_attempts=deliver.maximum_attempts,
             delivery_backoff_s=deliver.retry_backoff_s,
             delivery_backoff_maximum_s=deliver.retry_backoff_maximum_s,
+            generator=np.random.default_rng(),  # jitter: retries of several nodes must not meet
         )
+
+    @property
+    def owner(self) -> str:
+        """Name under which this node claims work."""
+        return f"{socket.gethostname()}/{self.settings.node.ae_title}"
 
     @property
     def run_dir(self) -> Path:

@@ -6,7 +6,6 @@ Each is a child of ``onconode serve`` and dies with it.
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -49,7 +48,6 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     from node.jobs.engine import DaskEngine
 
     settings = parts.settings
-    owner = f"{socket.gethostname()}/{settings.node.ae_title}"
     Dispatcher(
         ledger=parts.ledger,
         engine=DaskEngine(parts.scheduler, run_job),
@@ -60,10 +58,10 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
             peers=settings.peers,
             calling_ae_title=settings.node.ae_title,
             settings=settings.node.deliver,
-            owner=delivery_owner(owner),
+            owner=delivery_owner(parts.owner),
         ),
         settings=settings.node.jobs,
-        owner=owner,
+        owner=parts.owner,
         purge=partial(purge, parts),
     ).run()
 

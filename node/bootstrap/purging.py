@@ -1,4 +1,4 @@
-"""Remove what came to rest long ago: files first, then rows."""
+"""Remove what came to rest long ago."""
 
 import shutil
 from datetime import datetime
@@ -30,8 +30,8 @@ def purge(parts: Parts, before: datetime) -> int:
         parts.ledger.forget(job.job_id)
         study = job.study_instance_uid
         if not parts.ledger.list(study=study, limit=1) and _is_older(parts, study, before):
+            parts.store.forget_study(study)  # first: an object without a row is recorded anew
             parts.spool.remove_study(study)
-            parts.store.forget_study(study)
         log.info("job.purged", **job.log_context())
         count += 1
     return count

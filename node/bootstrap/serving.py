@@ -40,10 +40,17 @@ def serve(settings: Settings, config_dir: Path) -> int:
         _children(settings, config_dir.resolve()),
         run_dir=parts.run_dir,
         fatal_exit_codes=frozenset({SETUP_FAULT_EXIT}),
+        before_start=lambda: _take_back(parts),
     ).run()
     if code == SETUP_FAULT_EXIT:
         raise SetupFault("the node stopped: see the message of its process above")
     return code
+
+
+def _take_back(parts: Parts) -> None:
+    """Queue what an earlier run of this node had leased: its workers died with it."""
+    if not parts.settings.node.jobs.scheduler_address:  # workers of a foreign cluster live on
+        parts.ledger.release_leases(f"{parts.owner}/")
 
 
 def _children(settings: Settings, config_dir: Path) -> list[tuple[str, list[str]]]:

@@ -41,6 +41,16 @@ def segmenter(
     recipe: Recipe,
     data: Data,
     run: Run,
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            "--negatives",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Folder of the set of tumour-free slices, if the recipe asks for one.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
     ] = False,
@@ -52,7 +62,9 @@ def segmenter(
     """Train the U-Net on the training patients of the recipe's split."""
     from node.training.segmenter import train_segmenter
 
-    best = train_segmenter(recipe, data_dir=data, run_dir=run, resume=resume, limit=limit)
+    best = train_segmenter(
+        recipe, data_dir=data, negatives_dir=negatives, run_dir=run, resume=resume, limit=limit
+    )
     out.print(Text(f"best network: {best}"))
 
 
@@ -67,6 +79,9 @@ def classifier(
             "--models", metavar="DIR", file_okay=False, help="The bundle goes below this folder."
         ),
     ] = Path("models"),
+    every: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Every N-th slice only, for a quick trial.")
+    ] = 1,
 ) -> None:
     """Select features by genetic search, fit the SVM, and package the bundle.
 
@@ -75,5 +90,5 @@ def classifier(
     """
     from node.training.classifier import train_classifier
 
-    bundle = train_classifier(recipe, data_dir=data, run_dir=run, models_dir=models)
+    bundle = train_classifier(recipe, data_dir=data, run_dir=run, models_dir=models, every=every)
     out.print(Text(f"bundle: {bundle.path}"))

@@ -28,6 +28,14 @@ class TrainingPair:
     mask: NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingSet:
+    """Slices with a tumour, and slices without."""
+
+    positives: Sequence[TrainingPair]
+    negatives: Sequence[TrainingPair]
+
+
 def prepare_pair(labelled: LabelledSlice, spec: InputSpec) -> TrainingPair:
     """Prepare a labelled slice by the same code that serves."""
     preparation = plan_preparation(labelled.volume, spec)
@@ -71,29 +79,39 @@ def dice_metric(truth: Any, logits: Any) -> Any:
     return ops.mean((2 * overlap + 1e-6) / (total + 1e-6))
 
 
-def make_batches(pairs: Sequence[TrainingPair], *, recipe: Recipe, first_epoch: int) -> Any:
-    """Make the endless source of augmented batches; a resumed run goes on with fresh draws."""
+def make_batches(training: TrainingSet, *, recipe: Recipe, first_epoch: int) -> Any:
+    """Make the source of augmented batches; every draw follows from seed, epoch and batch.
+
+    From the recipe's epoch on, a share of every batch is tumour-free. An epoch has as many batches
+    as the slices with a tumour fill.
+    """
     import keras
 
     settings = recipe.segmenter
 
-    class Batches(keras.utils.PyDataset):
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc,unused-ignore]  # Keras has no types
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
             self.epoch = first_epoch
             self.shuffle()
 
         def shuffle(self) -> None:
-            order = np.random.default_rng([recipe.seed, self.epoch])
-            self.order = order.permutation(len(pairs))
+            rng = np.random.default_rng([recipe.seed, self.epoch])
+            self.positives = rng.permutation(len(training.positives))
+            self.negatives = rng.permutation(len(training.negatives))
 
         def __len__(self) -> int:
-            return len(pairs) // settings.batch
+            return len(training.positives) // settings.batch
 
         def __getitem__(self, number: int) -> tuple[Any, Any]:
             rng = np.random.default_rng([recipe.seed, self.epoch, number])
-            chosen = self.order[number * settings.batch : (number + 1) * settings.batch]
-            drawn = [augment_pair(pairs[i], rng=rng, recipe=recipe) for i in chosen]
+            mixed = training.negatives and self.epoch >= settings.negatives_from_epoch
+            quiet = round(settings.negative_share * settings.batch) if mixed else 0
+            chosen = [
+                training.positives[i]
+                for i in _window(self.positives, number, settings.batch - quiet)
+            ] + [training.negatives[i] for i in _window(self.negatives, number, quiet)]
+            drawn = [augment_pair(pair, rng=rng, recipe=recipe) for pair in chosen]
             images, masks = zip(*drawn, strict=True)
             return np.stack(images)[..., None], np.stack(masks)[..., None]
 
@@ -102,6 +120,11 @@ def make_batches(pairs: Sequence[TrainingPair], *, recipe: Recipe, first_epoch: 
             self.shuffle()
 
     return Batches()
+
+
+def _window(order: NDArray[np.int64], number: int, size: int) -> NDArray[np.int64]:
+    """Take the n-th window of an order, beginning again at its end."""
+    return np.take(order, np.arange(number * size, (number + 1) * size), mode="wrap")
 
 
 def augment_pair(
@@ -122,15 +145,21 @@ def augment_pair(
 
 
 def stack_full(pairs: Sequence[TrainingPair]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Stack whole slices of one size for validation."""
-    images = np.stack([pair.image for pair in pairs])[..., None]
-    masks = (np.stack([pair.mask for pair in pairs]) > 0.5).astype(np.float32)[..., None]
+    """Stack whole slices for validation, padded to the size of the largest."""
+    rows, columns = np.max([pair.image.shape for pair in pairs], axis=0)
+    images = np.zeros((len(pairs), rows, columns, 1), np.float32)
+    masks = np.zeros_like(images)
+    for i, pair in enumerate(pairs):
+        height, width = pair.image.shape
+        images[i] = pair.image.min()
+        images[i, :height, :width, 0] = pair.image
+        masks[i, :height, :width, 0] = pair.mask > 0.5
     return images, masks
 
 
 def fit_segmenter(
-    training: Sequence[TrainingPair],
-    validation: Sequence[TrainingPair],
+    training: TrainingSet,
+    validation: TrainingSet,
     *,
     recipe: Recipe,
     run_dir: Path,
@@ -140,7 +169,9 @@ def fit_segmenter(
 
     Parameters
     ----------
-    training, validation : sequence of TrainingPair
+    training, validation : TrainingSet
+        Tumour-free validation slices count with a Dice of 1 or 0, from the epoch on that they are
+        trained with; the best network is the one with the highest mean over all.
     recipe : Recipe
     run_dir : Path
         Receives ``last.keras``, ``best.keras`` (highest validation Dice), ``history.csv`` and
@@ -159,7 +190,7 @@ def fit_segmenter(
     run_dir.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(settings.precision)
-    steps = len(training) // settings.batch
+    steps = len(training.positives) // settings.batch
     schedule = keras.optimizers.schedules.CosineDecay(
         1e-5,
         decay_steps=max(1, steps * settings.epochs - steps),
@@ -195,6 +226,8 @@ def fit_segmenter(
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             nonlocal best_dice
             figures = {name: float(value) for name, value in (logs or {}).items()}
+            if training.negatives and epoch == settings.negatives_from_epoch:
+                best_dice = -1.0  # from here on other slices are judged
             if figures.get("val_dice_metric", 0.0) > best_dice:
                 best_dice = figures["val_dice_metric"]
                 self.model.save(best)
@@ -205,15 +238,24 @@ def fit_segmenter(
             _append_history(run_dir / "history.csv", {"epoch": epoch + 1, **figures})
             log.info("segmenter.epoch", epoch=epoch + 1, epochs=settings.epochs, **figures)
 
-    model.fit(
-        make_batches(training, recipe=recipe, first_epoch=done),
-        validation_data=stack_full(validation),
-        validation_batch_size=8,
-        initial_epoch=done,
-        epochs=settings.epochs,
-        callbacks=[Checkpoint()],
-        verbose="auto",
-    )
+    def fit(until: int, judged: Sequence[TrainingPair]) -> None:
+        nonlocal done
+        if done >= until:
+            return
+        model.fit(
+            make_batches(training, recipe=recipe, first_epoch=done),
+            validation_data=stack_full(judged),
+            validation_batch_size=8,
+            initial_epoch=done,
+            epochs=until,
+            callbacks=[Checkpoint()],
+            verbose="auto",
+        )
+        done = until
+
+    if training.negatives:
+        fit(min(settings.negatives_from_epoch, settings.epochs), validation.positives)
+    fit(settings.epochs, [*validation.positives, *validation.negatives])
     return best
 
 

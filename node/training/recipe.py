@@ -36,6 +36,9 @@ class SegmenterRecipe(_Frozen):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     precision: str = "mixed_bfloat16"
+    negatives: str = ""
+    negative_share: float = Field(0.25, ge=0, lt=1)
+    negatives_from_epoch: int = Field(0, ge=0)
 
 
 class ClassifierRecipe(_Frozen):

@@ -9,14 +9,15 @@ import structlog
 
 from node.domain.errors import SetupFault
 from node.segment.preprocess import InputSpec
-from node.training.datasets import LabelledSlice, read_cheng
-from node.training.fit_unet import fit_segmenter, prepare_pair
+from node.training.datasets import LabelledSlice, read_cheng, read_lgg_negatives
+from node.training.fit_unet import TrainingPair, TrainingSet, fit_segmenter, prepare_pair
 from node.training.recipe import Recipe, load_recipe
 from node.training.splits import split_patients
 
 log = structlog.get_logger()
 
 DATASETS = {"cheng": read_cheng}
+NEGATIVES = {"lgg": read_lgg_negatives}
 
 
 def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledSlice]:
@@ -34,6 +35,26 @@ def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledSlice]:
     return DATASETS[recipe.dataset](data_dir)
 
 
+def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledSlice]:
+    """Read the tumour-free slices that the recipe asks for; none if it asks for none.
+
+    Raises
+    ------
+    SetupFault
+        If the recipe names a set that no adapter reads, or its folder was not given.
+    """
+    name = recipe.segmenter.negatives
+    if not name:
+        return []
+    if name not in NEGATIVES:
+        raise SetupFault(f"recipe names negatives {name!r}; expected one of {sorted(NEGATIVES)}")
+    if negatives_dir is None:
+        raise SetupFault(
+            f"the recipe trains with tumour-free slices ({name}): give --negatives DIR"
+        )
+    return NEGATIVES[name](negatives_dir)
+
+
 def split_slices(slices: Sequence[LabelledSlice], recipe: Recipe) -> dict[str, str]:
     """Split the patients, stratified by tumour type and by family of identifiers.
 
@@ -48,13 +69,21 @@ def split_slices(slices: Sequence[LabelledSlice], recipe: Recipe) -> dict[str, s
 
 
 def train_segmenter(
-    recipe_path: Path, *, data_dir: Path, run_dir: Path, resume: bool, limit: int | None = None
+    recipe_path: Path,
+    *,
+    data_dir: Path,
+    negatives_dir: Path | None,
+    run_dir: Path,
+    resume: bool,
+    limit: int | None = None,
 ) -> Path:
     """Train the segmenter of a recipe.
 
     Parameters
     ----------
     recipe_path, data_dir, run_dir : Path
+    negatives_dir : Path or None
+        Needed if the recipe asks for tumour-free slices.
     resume : bool
     limit : int, optional
         Use at most this many slices of each part (for a quick trial).
@@ -66,7 +95,8 @@ def train_segmenter(
     """
     recipe = load_recipe(recipe_path)
     slices = read_dataset(recipe, data_dir)
-    parts = split_slices(slices, recipe)
+    negatives = read_negatives(recipe, negatives_dir)
+    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
     run_dir.mkdir(parents=True, exist_ok=True)
     with (run_dir / "split.csv").open("w", newline="") as table:
         writer = csv.writer(table)
@@ -74,10 +104,17 @@ def train_segmenter(
         writer.writerows(sorted(parts.items()))
     log.info("split.made", patients=dict(Counter(parts.values())))
     spec = InputSpec(**recipe.input.model_dump())
-    pairs = {
-        part: [prepare_pair(item, spec) for item in slices if parts[item.patient] == part][:limit]
-        for part in ("train", "validation")
-    }
+
+    def pairs_of(items: Sequence[LabelledSlice], part: str) -> list[TrainingPair]:
+        chosen = [item for item in items if parts[item.patient] == part]
+        return [prepare_pair(item, spec) for item in chosen[:limit]]
+
     return fit_segmenter(
-        pairs["train"], pairs["validation"], recipe=recipe, run_dir=run_dir, resume=resume
+        TrainingSet(positives=pairs_of(slices, "train"), negatives=pairs_of(negatives, "train")),
+        TrainingSet(
+            positives=pairs_of(slices, "validation"), negatives=pairs_of(negatives, "validation")
+        ),
+        recipe=recipe,
+        run_dir=run_dir,
+        resume=resume,
     )

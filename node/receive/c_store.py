@@ -26,7 +26,7 @@ from node.receive.status import SUCCESS, failure, fault_of
 from node.receive.store_command import StoreAnswer, StoreRequest
 from node.receive.streaming import SpooledDataSet
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
-from node.storage.spool import IncomingFile, Spool, is_uid
+from node.storage.spool import Spool, is_uid
 
 log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ class StoreService:
         self._maximum_bytes = maximum_bytes
         self._minimum_free_bytes = minimum_free_bytes
         self._counts_lock = threading.Lock()
-        self._commits = GroupCommit(self._commit)
+        self._commits = GroupCommit(store.record_all)
         # one SOP Instance UID is handled by one association at a time
         self._locks = [threading.Lock() for _ in range(LOCKS)]
 
@@ -163,13 +163,8 @@ class StoreService:
             if known is not None:
                 same = known.instance.sha256 == instance.sha256
                 return Recorded.DUPLICATE if same else Recorded.CONFLICT
-        data_set.file.close(synchronise=True)
-        return self._commits.submit((data_set.file, received))
-
-    def _commit(self, batch: Sequence[tuple[IncomingFile, ReceivedInstance]]) -> list[Recorded]:
-        """Name files and record them: from here on they are safe."""
-        self._spool.keep_all([(file, received.instance.path) for file, received in batch])
-        return self._store.record_all([received for _, received in batch])
+        self._spool.keep(data_set.file, instance.path)
+        return self._commits.submit(received)
 
     def _refuse(self, data_set: SpooledDataSet, problems: Sequence[Problem]) -> StoreAnswer:
         fault = fault_of(problems)

@@ -39,6 +39,7 @@ class Run:
     """One sending of the whole series."""
 
     seconds: float
+    cpu_seconds: float
     peak_rss_mb: float
     received: int
 
@@ -180,8 +181,14 @@ def send(files: Sequence[Path], senders: int, port: int) -> None:
         )
         for n in range(senders)
     ]
-    if any([command.wait() for command in commands]):
+    if any([command.wait() for command in commands]):  # noqa: C419 - every one is waited for
         raise RuntimeError("a storescu failed")
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time of a server and of the children that it waited for."""
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def measure(peer: Peer, files: Sequence[Path], senders: int) -> Run:
@@ -197,13 +204,19 @@ def measure(peer: Peer, files: Sequence[Path], senders: int) -> Run:
 
             watcher = threading.Thread(target=watch)
             watcher.start()
-            begin = time.perf_counter()
+            begin, cpu_before = time.perf_counter(), cpu_seconds(process)
             send(files, senders, port)
             seconds = time.perf_counter() - begin
+            spent = cpu_seconds(process) - cpu_before
             done.set()
             watcher.join()
             received = peer.count(folder)
-        return Run(seconds=seconds, peak_rss_mb=max(peaks) / 1e6, received=received)
+        return Run(
+            seconds=seconds,
+            cpu_seconds=spent,
+            peak_rss_mb=max(peaks) / 1e6,
+            received=received,
+        )
     finally:
         shutil.rmtree(folder)
 
@@ -211,19 +224,20 @@ def measure(peer: Peer, files: Sequence[Path], senders: int) -> Run:
 def print_table(peers: Sequence[Peer], slices: int, rounds: int) -> None:
     """Print medians, rates and ratios as markdown."""
     print(f"\n{slices} CT slices of 0.53 MB, median of {rounds} interleaved runs\n")
-    print("| senders | server | seconds | objects/s | node is faster by | peak RSS (MB) |")
-    print("|---|---|---|---|---|---|")
+    print("| senders | server | seconds | objects/s | seconds / node | CPU ms/object | RSS (MB) |")
+    print("|---|---|---|---|---|---|---|")
     for senders in SENDERS:
         own = statistics.median(run.seconds for run in peers[0].runs[senders])
         for peer in peers:
             runs = peer.runs[senders]
             seconds = statistics.median(run.seconds for run in runs)
             rss = max(run.peak_rss_mb for run in runs)
+            cpu_ms = 1e3 * statistics.median(run.cpu_seconds for run in runs) / slices
             ratio = "" if peer is peers[0] else f"{seconds / own:.2f}"
             memory = f"{rss:.0f}" if peer.name != "dcmtk storescp" else "one process each"
             print(
                 f"| {senders} | {peer.name} | {seconds:.2f} | {slices / seconds:.0f} "
-                f"| {ratio} | {memory} |"
+                f"| {ratio} | {cpu_ms:.1f} | {memory} |"
             )
 
 

@@ -1,7 +1,8 @@
 """Objects arrive by C-STORE, are made safe on disk and in the ledger, and are then answered.
 
-``scp`` listens; ``negotiation`` says whom it accepts, ``contexts`` what; ``transport`` and
-``streaming`` carry the bytes from the socket to a temp file without decoding them; ``header``
-reads the few identifiers that are needed; ``c_store`` decides; ``status`` is the one table of
-faults and DIMSE statuses; ``recovery`` finishes after a crash what was not finished before it.
+``scp`` listens, ``contexts`` says what it accepts; ``transport`` and ``streaming`` carry the
+bytes from the socket to a temp file without decoding them; ``identify`` and ``header`` read the
+few identifiers that are needed and prove that nothing is missing; ``c_store`` decides, and
+``group_commit`` lets associations share its commits; ``problems`` and ``status`` are the faults
+and their DIMSE statuses; ``recovery`` finishes at start what a crash left unfinished.
 """

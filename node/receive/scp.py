@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 MEGABYTE = 1 << 20
 POLL_INTERVAL_S = 0.1
+ABORT_TIMEOUT_S = 30
 
 
 class Listener:
@@ -119,7 +120,7 @@ class Listener:
             if association.is_alive():
                 association.end()
         for association in associations:
-            association.join(timeout=self._settings.receive.network_timeout_s)
+            association.join(timeout=ABORT_TIMEOUT_S)
         self._server = self._thread = None
         log.info("listener.stopped", aborted=sum(each.is_aborted for each in associations))
 
@@ -130,9 +131,10 @@ class Listener:
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.maximum_associations = settings.receive.maximum_associations
         ae.maximum_pdu_size = settings.receive.maximum_pdu_bytes
-        ae.acse_timeout = settings.receive.acse_timeout_s
-        ae.dimse_timeout = settings.receive.dimse_timeout_s
-        ae.network_timeout = settings.receive.network_timeout_s
+        # 0 in the settings is no limit, as None is for pynetdicom
+        ae.acse_timeout = settings.receive.acse_timeout_s or None
+        ae.dimse_timeout = settings.receive.dimse_timeout_s or None
+        ae.network_timeout = settings.receive.network_timeout_s or None
         ae.require_called_aet = True
         if not settings.accept_unknown_peers:
             # an empty list would mean everybody

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from node.domain.errors import InputRejected, Problem
@@ -164,15 +164,9 @@ class Spool:
             From ``object_path``.
         """
         incoming.close(synchronise=True)
-        self.keep_all([(incoming, place)])
-
-    def keep_all(self, files: Sequence[tuple[IncomingFile, Path]]) -> None:
-        """Give files, synchronised already, their names; each folder is synchronised once."""
-        for incoming, place in files:
-            _rename(incoming.path, place)
-            incoming.path, incoming.kept = place, True
-        for folder in {place.parent for _, place in files}:
-            _synchronise_folder(folder)
+        _rename(incoming.path, place)
+        incoming.path, incoming.kept = place, True
+        _synchronise_folder(place.parent)
 
     def quarantine(self, incoming: IncomingFile, *, name: str = "") -> Path:
         """Keep the bytes of a refused object.

@@ -1,5 +1,6 @@
 """Real senders: dcmtk's echoscu and storescu, plain, compressed, interleaved and in parallel."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -200,6 +201,23 @@ def test_enhanced_and_private_classes_are_taken(uid: str, running: RunningListen
     received = running.store.find(SOP)
     assert received is not None
     assert received.instance.sop_class_uid == uid
+
+
+def test_memory_does_not_grow_with_the_object(running: RunningListener, tmp_path: Path) -> None:
+    frames = 128
+    ds = make_ct(Rows=512, Columns=512, NumberOfFrames=frames, PixelData=bytes(frames << 19))
+    path = write_file(tmp_path / "large.dcm", ds)
+    del ds
+    tracemalloc.start()
+    try:
+        storescu(running.port, path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    received = running.store.find(SOP)
+    assert received is not None
+    assert received.size_bytes > frames << 19
+    assert peak < 8 << 20, "64 MiB came, a few PDUs of it at a time"
 
 
 def test_storescu_sees_the_status_of_a_refusal(running: RunningListener, tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def _fit_target(  # noqa: PLR0917 - two tables with their labels, then the setti
     keep = ColumnTransformer([("kept", "passthrough", list(result.genome.columns))])
     svm = Pipeline([("keep", keep), ("svm", build_svm(result.genome))])
     svm.fit(fitting.values, labels)
-    calibrated = CalibratedClassifierCV(FrozenEstimator(svm), method="sigmoid")
+    # A frozen estimator is fitted no more, so the folds only pass the data through it; two ask for
+    # no more than two lesions of each class.
+    calibrated = CalibratedClassifierCV(FrozenEstimator(svm), method="sigmoid", cv=2)
     calibrated.fit(calibrating.values, calibration_labels)
     return calibrated, result

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from node.domain.segmentation import Lesion, Segmentation
 from node.domain.uid import derive_uid
 from node.domain.volume import Volume
+from node.segment.components import Box, find_components
 from node.segment.diameters import measure_in_plane_axes, measure_maximum_diameter, outline_points
 
 MAXIMUM_LESIONS = 250  # labels are uint8, and no radiologist reads a longer list
@@ -53,7 +53,7 @@ def find_lesions(
     """
     labels = np.zeros(volume.voxels.shape, np.uint8)
     lesions: list[Lesion] = []
-    for box, mask in _components(probability, spec):
+    for box, mask in find_components(probability, spec.threshold):
         inside = probability[box][mask].astype(np.float32)
         areas = mask.sum(axis=(1, 2))
         pixel_area = volume.geometry.voxel_volume_mm3 / _slice_distance(volume)
@@ -81,32 +81,6 @@ def find_lesions(
         source_frames=volume.source_frames,
         lesions=tuple(lesions),
     )
-
-
-Box = tuple[slice, slice, slice]
-
-
-def _components(
-    probability: NDArray[np.float16], spec: LesionSpec
-) -> list[tuple[Box, NDArray[np.bool_]]]:
-    mask = probability >= spec.threshold
-    if not mask.any():
-        return []
-    # Labels take four bytes a voxel: work inside the bounding box of all lesions only.
-    spans = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    offset = [int(span[0]) for span in spans]
-    crop = mask[tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)]
-    labelled, count = ndimage.label(crop, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labelled.ravel(), minlength=count + 1)
-    found = []
-    boxes = ndimage.find_objects(labelled)
-    for label in sorted(range(1, count + 1), key=lambda n: (-sizes[n], n)):
-        inner = boxes[label - 1]
-        z, y, x = (
-            slice(s.start + start, s.stop + start) for s, start in zip(inner, offset, strict=True)
-        )
-        found.append(((z, y, x), labelled[inner] == label))
-    return found
 
 
 def _slice_distance(volume: Volume) -> float:

@@ -78,6 +78,15 @@ def run_dask_worker(parts: Parts, config_dir: Path) -> None:
     from node.bootstrap import task
     from node.jobs.dask_nodes import run_worker
 
+    # Read by TensorFlow, OpenMP and SimpleITK when they are loaded, which is not yet.
+    threads = str(parts.settings.node.jobs.threads_per_worker)
+    for variable in (
+        "OMP_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    ):
+        os.environ.setdefault(variable, threads)
     task.configure_worker(config_dir)
     run_worker(
         scheduler_address=parts.scheduler,

@@ -93,7 +93,6 @@ class ReportSettings(Frozen):
     send_empty_seg: bool = False
     keep_empty_frames: bool = False
     comprehensive_sr: bool = False
-    malignant_threshold: float = Field(0.5, gt=0, lt=1)
 
 
 class LogSettings(Frozen):

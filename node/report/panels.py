@@ -179,11 +179,13 @@ def _outline(
 ) -> None:
     if not mask.any():
         return
-    field, level = smooth_outline(mask)
+    window = _window_around(mask)
+    field, level = smooth_outline(mask[window])
+    top, left = (part.start for part in window)
     fine_rows, fine_columns = field.shape
-    rows, columns = mask.shape
-    x = (np.arange(fine_columns) + 0.5) * columns / fine_columns * view.column_mm
-    y = (np.arange(fine_rows) + 0.5) * rows / fine_rows * view.row_mm
+    rows, columns = mask[window].shape
+    x = (left + (np.arange(fine_columns) + 0.5) * columns / fine_columns) * view.column_mm
+    y = (top + (np.arange(fine_rows) + 0.5) * rows / fine_rows) * view.row_mm
     axes.contour(
         x,
         y,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from node.cli.invocation import invocation_of
 from node.cli.screen import facts, out
@@ -32,10 +33,21 @@ def evaluate(
     from node.training.classifier import evaluate_bundle
 
     store = ModelStore(invocation_of(ctx).settings.node.models_dir)
-    figures = evaluate_bundle(store.get(bundle), data_dir=data)
+    found = store.get(bundle)
+    figures = evaluate_bundle(found, data_dir=data)
     out.print(facts(flatten(figures)))
+    out.print(Text(_compare(figures, json.loads((found.path / "metrics.json").read_text("utf-8")))))
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+def _compare(measured: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:
+    """Say whether the figures are those that the bundle came with."""
+    expected = dict(flatten(shipped))
+    others = [name for name, value in flatten(measured) if expected.get(name) != value]
+    if not others:
+        return "All figures equal those in the bundle's metrics.json."
+    return f"Other than in the bundle's metrics.json: {', '.join(others)}."
 
 
 def flatten(figures: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

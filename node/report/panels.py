@@ -197,6 +197,14 @@ def _outline(
     )
 
 
+def _window_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of a mask with a margin wider than the outline's smoothing reaches."""
+    margin = 3
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(max(0, int(s[0]) - margin), int(s[-1]) + 1 + margin) for s in spans)
+    return rows, columns
+
+
 def _number(axes: Axes, mask: NDArray[np.bool_], view: View, colour: str, number: int) -> None:
     where = np.argwhere(mask)
     axes.text(

@@ -73,13 +73,13 @@ def _touching(above: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.
     """Pairs of pieces of neighbouring slices, shape (n, 2), that share a face, edge or corner."""
     rows, columns = np.nonzero(below >= 0)
     own = below[rows, columns]
-    pairs = []
+    count = int(own.max()) + 1
+    met = [np.empty(0, np.int64)]
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
             other = above[rows + down, columns + right]
-            met = other >= 0
-            pairs.append(np.unique(np.stack([other[met], own[met]], axis=1), axis=0))
-    return np.concatenate(pairs)
+            met.append(np.unique((other * count + own)[other >= 0]))  # faster than of pairs
+    return np.stack(np.divmod(np.unique(np.concatenate(met)), count), axis=1)
 
 
 def _join(count: int, contacts: NDArray[np.int64]) -> list[list[int]]:

@@ -38,6 +38,7 @@ Run = Annotated[
 
 @app.command()
 def segmenter(
+    *,
     recipe: Recipe,
     data: Data,
     run: Run,

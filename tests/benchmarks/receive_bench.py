@@ -1,9 +1,9 @@
 """Receive speed: 300 CT slices of 0.53 MB to this node's listener, dcmtk storescp and Orthanc.
 
-``python tests/benchmarks/receive_bench.py [--slices N] [--rounds N]`` prints a markdown table.
-Runs are interleaved (node, storescp, Orthanc, node, ...), every run starts from an empty folder
-and with a server of its own, and medians are compared. The node synchronises every object and
-its row before it answers; storescp and Orthanc run as Debian ships them.
+``python tests/benchmarks/receive_bench.py [--slices N] [--rounds N] [--quick]`` prints a markdown
+table. Runs are interleaved (node, storescp, Orthanc, node, ...), every run starts from an empty
+folder and with a server of its own, and medians are compared. The node synchronises every object
+and its row before it answers; storescp and Orthanc run as Debian ships them.
 """
 
 import argparse
@@ -248,7 +248,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="one round of 60 slices")
+    arguments, _ = parser.parse_known_args()  # `make bench` hands all benchmarks the same ones
+    if arguments.quick:
+        arguments.slices, arguments.rounds = 60, 1
     if arguments.serve:
         serve_listener(arguments.serve, arguments.port)
         return

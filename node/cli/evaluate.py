@@ -20,6 +20,16 @@ def evaluate(
             "--data", metavar="DIR", exists=True, file_okay=False, help="Folder of the data set."
         ),
     ],
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            "--negatives",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Folder of the set of tumour-free slices, if the bundle's recipe asks for one.",
+        ),
+    ] = None,
     bundle: Annotated[
         str, typer.Option("--bundle", metavar="NAME", help="Model bundle, task or task/version.")
     ] = "brain-t1ce",
@@ -34,7 +44,7 @@ def evaluate(
 
     store = ModelStore(invocation_of(ctx).settings.node.models_dir)
     found = store.get(bundle)
-    figures = evaluate_bundle(found, data_dir=data)
+    figures = evaluate_bundle(found, data_dir=data, negatives_dir=negatives)
     out.print(facts(flatten(figures)))
     out.print(Text(_compare(figures, json.loads((found.path / "metrics.json").read_text("utf-8")))))
     if json_file is not None:

@@ -25,6 +25,16 @@ Data = Annotated[
         "--data", metavar="DIR", exists=True, file_okay=False, help="Folder of the data set."
     ),
 ]
+Negatives = Annotated[
+    Path | None,
+    typer.Option(
+        "--negatives",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Folder of the set of tumour-free slices, if the recipe asks for one.",
+    ),
+]
 Run = Annotated[
     Path,
     typer.Option(
@@ -42,16 +52,7 @@ def segmenter(
     recipe: Recipe,
     data: Data,
     run: Run,
-    negatives: Annotated[
-        Path | None,
-        typer.Option(
-            "--negatives",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Folder of the set of tumour-free slices, if the recipe asks for one.",
-        ),
-    ] = None,
+    negatives: Negatives = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
     ] = False,
@@ -71,9 +72,11 @@ def segmenter(
 
 @app.command()
 def classifier(
+    *,
     recipe: Recipe,
     data: Data,
     run: Run,
+    negatives: Negatives = None,
     models: Annotated[
         Path,
         typer.Option(
@@ -91,5 +94,12 @@ def classifier(
     """
     from node.training.classifier import train_classifier
 
-    bundle = train_classifier(recipe, data_dir=data, run_dir=run, models_dir=models, every=every)
+    bundle = train_classifier(
+        recipe,
+        data_dir=data,
+        negatives_dir=negatives,
+        run_dir=run,
+        models_dir=models,
+        every=every,
+    )
     out.print(Text(f"bundle: {bundle.path}"))

@@ -70,6 +70,15 @@ def measure_slices(results: SliceResults, *, seed: int) -> dict[str, Any]:
     return figures
 
 
+def measure_quiet(results: SliceResults, *, seed: int) -> dict[str, Any] | None:
+    """Share of tumour-free slices without any mark, by slice; None without such slices."""
+    if not len(results.patients):
+        return None
+    everyone = np.ones(len(results.patients), bool)
+    rng = np.random.default_rng(seed)
+    return _figure(results, everyone, lambda rows: float(results.dice[rows].mean()), rng)
+
+
 def _figure(
     results: SliceResults,
     rows: NDArray[np.bool_],

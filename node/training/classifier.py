@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import structlog
 
 from node.domain.errors import SetupFault
-from node.evaluation.slice_figures import measure_slices
+from node.evaluation.slice_figures import SliceResults, measure_quiet, measure_slices
 from node.pipeline import open_toolbox
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
@@ -16,6 +15,7 @@ from node.registry.bundle import Bundle
 from node.segment.lesions import LesionSpec
 from node.segment.network import Network
 from node.segment.preprocess import InputSpec
+from node.training.choose_lesions import choose_lesions, read_choice, write_choice
 from node.training.datasets import LabelledSlice
 from node.training.feature_table import FeatureTable, build_feature_table
 from node.training.fit_svm import fit_classifier
@@ -23,19 +23,27 @@ from node.training.judge import judge_slices
 from node.training.model_card import write_card
 from node.training.package import add_golden, export_network, reseal, write_bundle
 from node.training.recipe import Recipe, load_recipe
-from node.training.segmenter import read_dataset, split_slices
+from node.training.segmenter import read_dataset, read_negatives, split_slices
 
 log = structlog.get_logger()
 
 
 def train_classifier(
-    recipe_path: Path, *, data_dir: Path, run_dir: Path, models_dir: Path, every: int = 1
+    recipe_path: Path,
+    *,
+    data_dir: Path,
+    negatives_dir: Path | None,
+    run_dir: Path,
+    models_dir: Path,
+    every: int = 1,
 ) -> Bundle:
     """Train the classifier on the segmenter's own masks, and package the bundle.
 
     Parameters
     ----------
     recipe_path, data_dir : Path
+    negatives_dir : Path or None
+        Needed if the recipe asks for tumour-free slices.
     run_dir : Path
         Of the segmenter's training; ``best.keras`` is taken from it.
     models_dir : Path
@@ -52,64 +60,115 @@ def train_classifier(
     checkpoint = run_dir / "best.keras"
     if not checkpoint.exists():
         raise SetupFault(f"no best.keras in {run_dir}: run `onconode train segmenter` first")
-    network = run_dir / "network.float32.keras"
-    export_network(checkpoint, recipe, network)
+    exported = run_dir / "network.float32.keras"
+    export_network(checkpoint, recipe, exported)
+    network = Network.load(exported, InputSpec(**recipe.input.model_dump()))
     slices = read_dataset(recipe, data_dir)
-    parts = split_slices(slices, recipe)
-    slices = slices[::every]
-    table = _features(recipe, slices, parts, network, run_dir / "features.npz")
+    negatives = read_negatives(recipe, negatives_dir)
+    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
+    slices, negatives = slices[::every], negatives[::every]
+    lesions = _lesions(recipe, [*slices, *negatives], parts, network, run_dir)
+    table = _features(recipe, slices, parts, network=network, lesions=lesions, run_dir=run_dir)
     fitted = fit_classifier(table, settings=recipe.classifier, seed=recipe.seed)
     bundle = write_bundle(
         models_dir / recipe.task / recipe.version,
         recipe_path=recipe_path,
         recipe=recipe,
-        network=network,
+        network=exported,
+        lesions=lesions,
         fitted=fitted,
     )
-    test = [item for item in slices if parts[item.patient] == "test"]
-    bundle = add_golden(bundle, test)
-    figures = evaluate_slices(bundle, test, recipe, parts)
+    bundle = add_golden(bundle, [item for item in slices if parts[item.patient] == "test"])
+    figures = evaluate_slices(bundle, slices, negatives, parts, recipe)
     (bundle.path / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
     write_card(bundle, recipe, figures)
     return reseal(bundle)
 
 
 def evaluate_slices(
-    bundle: Bundle, test: list[LabelledSlice], recipe: Recipe, parts: dict[str, str]
+    bundle: Bundle,
+    slices: list[LabelledSlice],
+    negatives: list[LabelledSlice],
+    parts: dict[str, str],
+    recipe: Recipe,
 ) -> dict[str, Any]:
-    """Figures of a bundle on its test patients, with the sizes of the split."""
-    names, counts = np.unique(list(parts.values()), return_counts=True)
-    split = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-    results = judge_slices(test, open_toolbox(bundle))
-    return {"split_patients": split, **measure_slices(results, seed=recipe.seed)}
+    """Figures of a bundle on the test patients among slices with and without tumour."""
+    toolbox = open_toolbox(bundle)
+
+    def judge(items: list[LabelledSlice]) -> SliceResults:
+        return judge_slices([item for item in items if parts[item.patient] == "test"], toolbox)
+
+    return {
+        "split_patients": {
+            "with_tumour": _count_patients(slices, parts),
+            "tumour_free": _count_patients(negatives, parts),
+        },
+        **measure_slices(judge(slices), seed=recipe.seed),
+        "quiet": measure_quiet(judge(negatives), seed=recipe.seed),
+    }
 
 
-def evaluate_bundle(bundle: Bundle, *, data_dir: Path) -> dict[str, Any]:
-    """Measure a bundle again on the test patients of its own recipe, from the data set."""
+def evaluate_bundle(
+    bundle: Bundle, *, data_dir: Path, negatives_dir: Path | None
+) -> dict[str, Any]:
+    """Measure a bundle again on the test patients of its own recipe, from the data sets."""
     recipe = load_recipe(bundle.path / "recipe.yaml")
     slices = read_dataset(recipe, data_dir)
-    parts = split_slices(slices, recipe)
-    test = [item for item in slices if parts[item.patient] == "test"]
-    return evaluate_slices(bundle, test, recipe, parts)
+    negatives = read_negatives(recipe, negatives_dir)
+    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
+    return evaluate_slices(bundle, slices, negatives, parts, recipe)
+
+
+def _count_patients(items: list[LabelledSlice], parts: dict[str, str]) -> dict[str, int]:
+    patients = {item.patient for item in items}
+    return {part: sum(parts[p] == part for p in patients) for part in dict.fromkeys(parts.values())}
+
+
+def _is_newer(cache: Path, run_dir: Path) -> bool:
+    """Tell whether a file was made after the network of the run."""
+    made_for = (run_dir / "best.keras").stat().st_mtime
+    return cache.exists() and cache.stat().st_mtime > made_for
+
+
+def _lesions(
+    recipe: Recipe,
+    slices: list[LabelledSlice],
+    parts: dict[str, str],
+    network: Network,
+    run_dir: Path,
+) -> LesionSpec:
+    """Choose what counts as a lesion, or take the choice from the run."""
+    cache = run_dir / "lesions.json"
+    if not _is_newer(cache, run_dir):
+        spec, figures = choose_lesions(
+            [item for item in slices if parts[item.patient] == "validation"],
+            network=network,
+            candidates=recipe.lesions.model_dump(),
+        )
+        write_choice(cache, spec, figures)
+    return read_choice(cache)
 
 
 def _features(
     recipe: Recipe,
     slices: list[LabelledSlice],
     parts: dict[str, str],
-    network: Path,
-    cache: Path,
+    *,
+    network: Network,
+    lesions: LesionSpec,
+    run_dir: Path,
 ) -> FeatureTable:
     """Build the feature table of training and validation patients, or take it from the run."""
-    if cache.exists() and cache.stat().st_mtime > network.with_name("best.keras").stat().st_mtime:
+    cache = run_dir / "features.npz"
+    if _is_newer(cache, run_dir):
         log.info("features.reused", file=cache.name)
         return FeatureTable.load(cache)
     settings = recipe.classifier
     table = build_feature_table(
         [item for item in slices if parts[item.patient] != "test"],
         parts,
-        network=Network.load(network, InputSpec(**recipe.input.model_dump())),
-        lesions=LesionSpec(**recipe.lesions),
+        network=network,
+        lesions=lesions,
         extractor=Extractor(
             ExtractionSpec(
                 profile=PROFILES[settings.profile],

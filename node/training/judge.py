@@ -23,13 +23,13 @@ def judge_slices(slices: Sequence[LabelledSlice], toolbox: Toolbox) -> SliceResu
     counts against Dice and detection.
     """
     rows = [_judge(item, toolbox) for item in track(slices, description="test patients")]
-    dice, hit, probability, decided, predicted = zip(*rows, strict=True)
+    dice, hit, probability, decided, predicted = zip(*rows, strict=True) if rows else ((),) * 5
     return SliceResults(
         patients=np.array([item.patient for item in slices]),
         tumour_types=np.array([item.tumour_type for item in slices]),
         malignant=np.array([item.malignant for item in slices]),
         dice=np.array(dice),
-        found=np.isfinite(np.array(probability)),
+        found=np.isfinite(np.array(probability, dtype=float)),
         hit=np.array(hit),
         probability=np.array(probability),
         decided=np.array(decided),

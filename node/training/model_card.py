@@ -24,6 +24,8 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
     manifest = bundle.manifest
     rows = [("Dice, mean over patients", figures["dice"])]
     rows += [(f"Dice, {kind}", figure) for kind, figure in figures["dice_by_type"].items()]
+    if figures["quiet"] is not None:
+        rows.append(("tumour-free slices left without a mark", figures["quiet"]))
     rows.append(("largest lesion is the tumour (Dice of at least 0.1)", figures["detection"]))
     for title, key in (
         ("malignancy", "malignancy"),
@@ -41,7 +43,12 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
         ]
     rows.append(("tumour type: accuracy", figures["type_accuracy"]))
     table = "\n".join(f"| {name} | {_value(f)} | {_size(f)} |" for name, f in rows)
-    split = ", ".join(f"{count} {part}" for part, count in figures["split_patients"].items())
+    split = "; ".join(
+        f"{kind.replace('_', ' ')}: "
+        + ", ".join(f"{count} {part}" for part, count in sorted(counts.items()))
+        for kind, counts in figures["split_patients"].items()
+        if counts
+    )
     versions = ", ".join(f"{name} {version}" for name, version in manifest.made_with.items())
     path = bundle.path / "MODEL_CARD.md"
     path.write_text(
@@ -56,7 +63,11 @@ Research use, not for diagnosis.
   {manifest.classifier.novelty_limit}.
 - **Data**: {manifest.data}
 - **Licence of the weights**: {manifest.licence}
-- **Split**: by patient, stratified by tumour type and family of identifiers: {split} patients.
+- **A lesion** is a connected mark of probability {manifest.lesions["threshold"]} or more, with a
+  peak of at least {manifest.lesions["minimum_peak"]} and a largest slice of at least
+  {manifest.lesions["minimum_area_mm2"]:g} mm2; chosen on validation patients.
+- **Split**: by patient, stratified by tumour type and family of identifiers; patients
+  {split}.
 - **Limitations**: {manifest.limitations}
 - **Made with**: {versions}; settings in `recipe.yaml`.
 
@@ -71,7 +82,8 @@ count in Dice and detection, and are left out of the classification figures.
 Brier score {figures["malignancy"]["brier"]:.3f} ({figures["malignancy_numeric_ids"]["brier"]:.3f}
 on numeric ids).
 
-`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR` measures them again.
+`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR` (with `--negatives DIR`
+if the recipe asks for tumour-free slices) measures them again.
 """
     )
     return path

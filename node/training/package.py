@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from node.domain.errors import SetupFault
 from node.pipeline import open_toolbox, run_golden
 from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
 from node.registry.golden import save_golden
+from node.segment.lesions import LesionSpec
 from node.segment.unet import UNetSpec, build_unet
 from node.training.datasets import LabelledSlice
 from node.training.fit_svm import FittedClassifier
@@ -41,6 +43,7 @@ def write_bundle(
     recipe_path: Path,
     recipe: Recipe,
     network: Path,
+    lesions: LesionSpec,
     fitted: FittedClassifier,
 ) -> Bundle:
     """Write everything but golden case and figures, which need the bundle itself.
@@ -65,7 +68,7 @@ def write_bundle(
         "version": recipe.version,
         **recipe.bundle,
         "input": recipe.input.model_dump(),
-        "lesions": recipe.lesions,
+        "lesions": asdict(lesions),
         "classifier": {
             "profile": settings.profile,
             "bin_width": settings.bin_width,

@@ -24,6 +24,14 @@ class InputRecipe(_Frozen):
     clip_high: float = 6.0
 
 
+class LesionCandidates(_Frozen):
+    """Values that are tried on validation patients, see ``node.segment.lesions.LesionSpec``."""
+
+    threshold: tuple[float, ...] = (0.5,)
+    minimum_area_mm2: tuple[float, ...] = (15.0,)
+    minimum_peak: tuple[float, ...] = (0.7,)
+
+
 class SegmenterRecipe(_Frozen):
     """The network and its training."""
 
@@ -65,7 +73,7 @@ class Recipe(_Frozen):
     seed: int = 20150
     fractions: dict[str, float]
     input: InputRecipe = InputRecipe()
-    lesions: dict[str, float] = {}
+    lesions: LesionCandidates = LesionCandidates()
     segmenter: SegmenterRecipe = SegmenterRecipe()
     classifier: ClassifierRecipe = ClassifierRecipe()
     bundle: dict[str, Any]

@@ -33,7 +33,7 @@ def recipe(tmp_path_factory) -> Path:
     }  # fmt: skip
     content["input"] |= {"spacing_mm": 4.0, "multiple": 2}
     # A network that saw a few slices marks whatever is bright: take every mark for a lesion.
-    content["lesions"] = {"threshold": 0.0, "minimum_area_mm2": 0.0, "minimum_peak": 0.0}
+    content["lesions"] = {"threshold": [0.0], "minimum_area_mm2": [0.0], "minimum_peak": [0.0]}
     content["classifier"] |= {
         "population": 4, "generations": 1, "folds": 2, "minimum_overlap": 0.0,
     }  # fmt: skip
@@ -62,13 +62,13 @@ def test_train_package_evaluate_and_verify(recipe, tmp_path):
     assert json.loads((run / "state.json").read_text())["epochs"] == 2
     assert len((run / "history.csv").read_text().splitlines()) == 3
 
-    classifier = ("train", "classifier", recipe, "--data", CHENG, "--run", run)
+    classifier = ("train", "classifier", recipe, "--data", CHENG, "--negatives", LGG, "--run", run)
     invoke(*classifier, "--models", models, "--every", 25)
     bundle = load_bundle(models / "brain-t1ce" / "0.1.0")
     card = (bundle.path / "MODEL_CARD.md").read_text()
     metrics = json.loads((bundle.path / "metrics.json").read_text())
     assert f"{metrics['dice']['value']:.3f}" in card
-    assert set(metrics["split_patients"]) == {"train", "validation", "test"}
+    assert set(metrics["split_patients"]["with_tumour"]) == {"train", "validation", "test"}
 
     shutil.copytree(ROOT / "dicom_conf", tmp_path / "dicom_conf")
     output = invoke("--config", tmp_path / "dicom_conf", "models", "verify", "brain-t1ce")

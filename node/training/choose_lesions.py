@@ -1,0 +1,74 @@
+"""Choose what counts as a lesion, on validation patients."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import structlog
+from rich.progress import track
+
+from node.evaluation.overlap import measure_dice
+from node.segment.lesions import LesionSpec, find_lesions
+from node.segment.network import Network
+from node.training.datasets import LabelledSlice
+
+log = structlog.get_logger()
+
+
+def choose_lesions(
+    slices: Sequence[LabelledSlice],
+    *,
+    network: Network,
+    candidates: Mapping[str, Sequence[float]],
+) -> tuple[LesionSpec, dict[str, float]]:
+    """Try every combination of the candidates.
+
+    The best one has the highest mean of two figures: Dice over slices with a tumour, and the share
+    of tumour-free slices without any mark.
+
+    Parameters
+    ----------
+    slices : sequence of LabelledSlice
+        Of validation patients, with and without tumour.
+    network : Network
+    candidates : mapping of str to sequence of float
+        Values for each field of ``LesionSpec``.
+
+    Returns
+    -------
+    LesionSpec
+    dict of str to float
+        ``dice`` and ``quiet`` (NaN without tumour-free slices) of the chosen one.
+    """
+    specs = [
+        LesionSpec(**dict(zip(candidates, values, strict=True)))
+        for values in itertools.product(*candidates.values())
+    ]
+    scores = np.zeros((len(specs), len(slices)))
+    for column, item in enumerate(track(slices, description="lesion sizes")):
+        probability = network.predict(item.volume)
+        for row, spec in enumerate(specs):
+            found = find_lesions(item.volume, probability, spec, model_digest="")
+            scores[row, column] = measure_dice(found.labels[0], item.mask)
+    has_tumour = np.array([bool(item.mask.any()) for item in slices])
+    dice = scores[:, has_tumour].mean(axis=1)
+    quiet = (
+        scores[:, ~has_tumour].mean(axis=1) if (~has_tumour).any() else np.full(len(specs), np.nan)
+    )
+    best = int(np.where(np.isnan(quiet), dice, (dice + quiet) / 2).argmax())
+    figures = {"dice": float(dice[best]), "quiet": float(quiet[best])}
+    log.info("lesions.chosen", **asdict(specs[best]), **figures)
+    return specs[best], figures
+
+
+def write_choice(path: Path, spec: LesionSpec, figures: Mapping[str, float]) -> None:
+    """Keep the choice beside the network that it was made for."""
+    path.write_text(json.dumps({"lesions": asdict(spec), **figures}, indent=1) + "\n")
+
+
+def read_choice(path: Path) -> LesionSpec:
+    """Read what ``write_choice`` wrote."""
+    return LesionSpec(**json.loads(path.read_text())["lesions"])

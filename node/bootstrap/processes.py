@@ -40,7 +40,7 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
 
 def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Assemble, claim, submit and send until told to stop."""
-    from node.bootstrap.assembling import assemble_quiet
+    from node.bootstrap.assembling import Assembler
     from node.bootstrap.purging import purge
     from node.bootstrap.task import run_job
     from node.deliver.outbox import deliver_batch
@@ -51,7 +51,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     Dispatcher(
         ledger=parts.ledger,
         engine=DaskEngine(parts.scheduler, run_job),
-        assemble_quiet=partial(assemble_quiet, parts),
+        assemble_quiet=Assembler(parts).tick,
         deliver=partial(
             deliver_batch,
             ledger=parts.ledger,

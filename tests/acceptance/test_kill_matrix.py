@@ -188,6 +188,24 @@ def test_a_sender_cut_off_in_the_middle_sends_again_and_gets_one_result(bench: B
     bench.check_delivered(study.study_instance_uid)
 
 
+def test_results_wait_for_an_archive_that_is_away(bench: Bench) -> None:
+    node, study = bench.node, bench.make_study()
+
+    def is_waiting() -> bool:
+        job = node.job(study.study_instance_uid)
+        deliveries = node.parts.ledger.deliveries(job.job_id) if job else []
+        return bool(deliveries) and all(one.error for one in deliveries)
+
+    bench.archive.stop()
+    try:
+        node.send(study.paths)
+        node.wait_for(is_waiting, "a sending that fails", JOB_S)
+        assert node.job(study.study_instance_uid).state is JobState.SENDING
+    finally:
+        bench.archive.start()
+    bench.check_delivered(study.study_instance_uid)
+
+
 def test_after_all_this_no_study_is_unfinished_and_none_has_two_results(bench: Bench) -> None:
     jobs = bench.node.parts.ledger.list(limit=1000)
     mine = [job for job in jobs if job.destinations == ("archive",)]

@@ -41,8 +41,8 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
 def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Assemble, claim, submit and send until told to stop."""
     from node.bootstrap.assembling import Assembler
+    from node.bootstrap.entry import run_job
     from node.bootstrap.purging import purge
-    from node.bootstrap.task import run_job
     from node.deliver.outbox import deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
     from node.jobs.engine import DaskEngine

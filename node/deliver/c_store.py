@@ -9,6 +9,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -22,6 +23,8 @@ from node.deliver.status import (
 )
 
 log = structlog.get_logger()
+
+_config.STORE_SEND_CHUNKED_DATASET = True  # files go from disk to socket, unread
 
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
@@ -71,8 +74,9 @@ def send_objects(
 ) -> tuple[SendOutcome, ...]:
     """Send files over one association.
 
-    Uncompressed objects are offered as Explicit VR Little Endian with Implicit VR as fallback,
-    and are transcoded when the peer takes the latter only; compressed ones go as they are.
+    Uncompressed objects are offered as Explicit VR Little Endian and as Implicit VR, and are
+    transcoded only when the peer does not take the one they are stored in; compressed ones go as
+    they are.
 
     Parameters
     ----------
@@ -143,14 +147,14 @@ def _peek(path: Path) -> _Outgoing:
 
 
 def _contexts(batch: Iterable[_Outgoing]) -> list[PresentationContext]:
-    wanted: dict[tuple[str, bool], list[str]] = {}
-    for outgoing in batch:
-        uncompressed = outgoing.transfer_syntax_uid in UNCOMPRESSED
-        syntaxes = wanted.setdefault((outgoing.sop_class_uid, uncompressed), [])
-        for syntax in UNCOMPRESSED if uncompressed else (outgoing.transfer_syntax_uid,):
-            if syntax not in syntaxes:
-                syntaxes.append(str(syntax))
-    return [build_context(sop_class, syntaxes) for (sop_class, _), syntaxes in wanted.items()]
+    """One context for each SOP class and syntax: of several in one, the peer would choose."""
+    wanted = {
+        (outgoing.sop_class_uid, str(syntax))
+        for outgoing in batch
+        for syntax in (outgoing.transfer_syntax_uid, *UNCOMPRESSED)
+        if outgoing.transfer_syntax_uid in UNCOMPRESSED or syntax == outgoing.transfer_syntax_uid
+    }
+    return [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)]
 
 
 def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
@@ -162,13 +166,12 @@ def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
         if context.abstract_syntax == outgoing.sop_class_uid
     }
     transcodable = outgoing.transfer_syntax_uid in UNCOMPRESSED
-    if outgoing.transfer_syntax_uid not in accepted and not (
-        transcodable and accepted.intersection(UNCOMPRESSED)
-    ):
+    is_as_stored = outgoing.transfer_syntax_uid in accepted
+    if not is_as_stored and not (transcodable and accepted.intersection(UNCOMPRESSED)):
         return _refused(outgoing)
-    dataset = dcmread(outgoing.path)
     try:
-        answer = association.send_c_store(dataset)  # encodes in the syntax that was accepted
+        # A data set is encoded anew in the syntax that was accepted; a path sends the very bytes.
+        answer = association.send_c_store(outgoing.path if is_as_stored else dcmread(outgoing.path))
     except RuntimeError:  # pynetdicom: the association ended between the check and the call
         return _lost(outgoing)
     if "Status" not in answer:

@@ -58,6 +58,7 @@ class Kind:
     runs: int
     done: list[Run] = field(default_factory=list)
     peak_mb: dict[str, float] = field(default_factory=dict)
+    left_mb: dict[str, float] = field(default_factory=dict)
 
 
 class Clockwork:
@@ -107,10 +108,10 @@ class Clockwork:
         for child in WATCHED:
             Path(f"/proc/{self.node.pid(child)}/clear_refs").write_text("5")
 
-    def peak_mb(self, child: str) -> float:
-        """Highest resident set of a process since then."""
+    def resident_mb(self, child: str, field_name: str) -> float:
+        """Resident set of a process: ``VmHWM``, the highest since then, or ``VmRSS``, now."""
         status = Path(f"/proc/{self.node.pid(child)}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        line = next(line for line in status.splitlines() if line.startswith(field_name))
         return int(line.split()[1]) * 1024 / 1e6
 
 
@@ -148,7 +149,8 @@ def measure(kind: Kind, chain: Clockwork) -> None:
             run = chain.run(kind.write(Path(folder)))
         kind.done.append(run)
         print(f"{kind.name}, run {number}: {run.total_s:.1f} s", file=sys.stderr)
-    kind.peak_mb = {child: chain.peak_mb(child) for child in WATCHED}
+    kind.peak_mb = {child: chain.resident_mb(child, "VmHWM") for child in WATCHED}
+    kind.left_mb = {child: chain.resident_mb(child, "VmRSS") for child in WATCHED}
 
 
 def table_of(kinds: Sequence[Kind]) -> str:
@@ -171,6 +173,7 @@ def table_of(kinds: Sequence[Kind]) -> str:
         ),
         *((f"- {stage} (s)", partial(_median_of_stage, stage)) for stage in STAGES),
         *((f"peak RSS, {child} (MB)", partial(_peak, child)) for child in WATCHED),
+        *((f"RSS afterwards, {child} (MB)", partial(_left, child)) for child in WATCHED),
     ]
     lines = [
         "| | " + " | ".join(kind.name for kind in kinds) + " |",
@@ -193,6 +196,10 @@ def _median_of_stage(stage: str, kind: Kind) -> str:
 
 def _peak(child: str, kind: Kind) -> str:
     return f"{kind.peak_mb[child]:.0f}"
+
+
+def _left(child: str, kind: Kind) -> str:
+    return f"{kind.left_mb[child]:.0f}"
 
 
 def choose_kinds(arguments: argparse.Namespace) -> list[Kind]:

@@ -96,11 +96,13 @@ class RunningJobs:
 
     def _watch(self, flight: _InFlight) -> bool:
         """Look after one job; tell whether it is still in flight."""
+        # In this order: a task writes its verdict and then ends. Asked the other way round, one
+        # that ends in between would look as if it had ended without.
+        progress = flight.execution.progress()
         job = self._ledger.get(flight.job_id)
         if job.lease_owner != flight.token:  # concluded, cancelled or handed to another
             flight.execution.cancel()
             return False
-        progress = flight.execution.progress()
         if progress is Progress.LOST:
             # Its worker may live on and finish; then it renews the lease. If not, it lapses.
             log.warning("job.lost_by_engine", **job.log_context())

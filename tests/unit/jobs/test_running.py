@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.domain.errors import TryLater
 from node.jobs.engine import Progress
@@ -126,6 +127,24 @@ def test_the_dispatcher_speaks_for_a_task_that_did_not(
     running.tick()
     after = ledger.get(job.job_id)
     assert (after.state, after.attempts, after.error) == (JobState.QUEUED, 1, error)
+
+
+def test_a_task_that_ends_just_while_it_is_watched_is_not_missed(
+    ledger: Ledger, engine: FakeEngine, running: RunningJobs
+) -> None:
+    job = add_job(ledger)
+    running.tick()
+    execution = engine.executions[0]
+
+    def end_now() -> Progress:
+        ledger.finish(job.job_id, execution.owner, evidence=[], result={})
+        return Progress.ENDED
+
+    execution.progress = end_now
+    with capture_logs() as logged:
+        running.tick()
+    assert [line["event"] for line in logged] == []
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
 
 
 def test_a_task_that_concluded_its_job_is_left_alone(

@@ -182,19 +182,28 @@ class RunningNode:
         return int((self.parts.run_dir / f"{child}.pid").read_text())
 
     def pids(self) -> dict[str, int]:
-        """Process ids of all children by name."""
-        return {child: self.pid(child) for child in CHILDREN}
+        """Process ids of the children that there are, by name."""
+        found = {}
+        for child in CHILDREN:
+            with suppress(FileNotFoundError):
+                found[child] = self.pid(child)
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of this node, also one that its parent has lost."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def kill(self, victim: str) -> None:
-        """SIGKILL a child, or with ``"node"`` everything at once, as a loss of power does."""
+        """SIGKILL a child, or with ``"node"`` everything at once, as a loss of power does.
+
+        It is dead when this returns.
+        """
         if victim == "node":
             self._kill_all()
         else:
-            os.kill(self.pid(victim), signal.SIGKILL)
+            process = psutil.Process(self.pid(victim))
+            process.kill()
+            process.wait(timeout=30)
 
     def kill_supervisor(self) -> None:
         """SIGKILL the parent only; its children have to see to themselves."""

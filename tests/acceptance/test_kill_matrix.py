@@ -171,7 +171,9 @@ def test_a_killed_process_costs_no_study_and_doubles_none(
         node.start()
     bench.check_delivered(study.study_instance_uid)
     if victim != "node":
-        node.wait_until_whole()
+        node.wait_for(
+            lambda: node.pids().keys() == before.keys() and node.is_whole(), "the victim", START_S
+        )
         changed = {child for child, pid in node.pids().items() if pid != before[child]}
         assert changed == {victim}  # nobody else was hurt
 

@@ -53,7 +53,8 @@ class Extractor:
         import radiomics  # deferred: it loads slowly and only workers and training need it
         from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-        radiomics.setVerbosity(logging.ERROR)
+        # Its own logger talks at INFO whatever the root's level is, two lines for each lesion.
+        logging.getLogger(radiomics.__name__).setLevel(logging.ERROR)
         self.spec = spec
         self._extractor: Any = RadiomicsFeatureExtractor(
             binWidth=spec.bin_width,

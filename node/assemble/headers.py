@@ -1,5 +1,6 @@
 """Headers of stored instances -> a Study by reference to its files."""
 
+import errno
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
-from node.domain.errors import InputRejected, Problem
+from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef, Series, Study
 from node.storage.instances import ReceivedInstance
 
@@ -58,6 +59,9 @@ _WANTED = [
     "InstanceNumber",
 ]
 _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE})
+"""Troubles of the machine, not of the file: another try may read it."""
+
 _UNREADABLE = (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError)
 
 
@@ -90,6 +94,8 @@ def read_header(source: Path | InstanceRef) -> Header:
     ------
     InputRejected
         If the file is not DICOM, is cut off in its header or lacks an identifying UID.
+    TryLater
+        If the machine cannot read it for now.
     """
     path = source if isinstance(source, Path) else source.path
     try:
@@ -102,10 +108,12 @@ def read_header(source: Path | InstanceRef) -> Header:
             study_instance_uid=str(dataset.StudyInstanceUID),
             series_instance_uid=str(dataset.SeriesInstanceUID),
             modality=str(dataset.get("Modality") or ""),
-            order=int(dataset.get("InstanceNumber") or 0),
+            order=_order_of(dataset),
             attributes=_texts_of(dataset),
         )
     except _UNREADABLE as fault:
+        if isinstance(fault, OSError) and fault.errno in _PASSING:
+            raise TryLater(f"{path.name}: {fault.strerror}") from fault
         problem = Problem(
             code="unreadable-header",
             found=f"{path.name}: {type(fault).__name__}",
@@ -114,6 +122,14 @@ def read_header(source: Path | InstanceRef) -> Header:
             uid=source.sop_instance_uid if isinstance(source, InstanceRef) else "",
         )
         raise InputRejected([problem]) from fault
+
+
+def _order_of(dataset: Dataset) -> int:
+    """InstanceNumber; 0 for a damaged one, since only geometry decides about order."""
+    try:
+        return int(dataset.get("InstanceNumber") or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def read_series(instances: Iterable[ReceivedInstance | InstanceRef | Path]) -> Study:

@@ -46,13 +46,14 @@ def send_job(ledger: Ledger, *destinations: str) -> str:
 
 def test_a_hanging_destination_does_not_hold_up_another(ledger: Ledger) -> None:
     job_id = send_job(ledger, "alive", "hangs")
-    release, done = threading.Event(), threading.Event()
+    begun, release, done = threading.Event(), threading.Event(), threading.Event()
     batches: list[str] = []
 
     def deliver(deliveries: list[Delivery]) -> None:
         (delivery,) = deliveries
         batches.append(delivery.destination)
         if delivery.destination == "hangs":
+            begun.set()
             assert release.wait(WAIT_S)
         ledger.delivery_done(delivery.delivery_id, "node")
         if delivery.destination == "alive":
@@ -61,6 +62,7 @@ def test_a_hanging_destination_does_not_hold_up_another(ledger: Ledger) -> None:
     sending = SendingBatches(ledger, deliver, owner="node")
     sending.tick()
     assert done.wait(WAIT_S)
+    assert begun.wait(WAIT_S)
     ledger.release_deliveries("node")  # even if the hanging one became due again
     sending.tick()
     assert sorted(batches) == ["alive", "hangs"]

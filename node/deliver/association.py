@@ -9,6 +9,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from node.config.settings import DeliverSettings, Peer
+from node.deliver.checkpoint import hold_reactor_for_answers
 from node.domain.errors import TryLater
 
 
@@ -53,6 +54,7 @@ def open_association(
                 raise NothingAccepted(peer.name)
             reason = _why_not(association) if connected else "no connection"
             raise TryLater(f"{peer.name}: {reason}")
+        hold_reactor_for_answers(association)
         yield association
     finally:
         if association.is_established:

@@ -10,6 +10,7 @@ from pynetdicom.association import Association
 from pynetdicom.dsutils import split_dataset
 from pynetdicom.presentation import PresentationContext
 
+from node.deliver.checkpoint import hold_reactor_for_answers
 from node.domain.errors import TryLater
 
 _MAXIMUM_CONTEXTS = 128
@@ -56,6 +57,7 @@ def send_files(
     association = ae.associate(host, port, ae_title=called_ae)
     if not association.is_established:
         raise TryLater(f"{called_ae} at {host}:{port} gives no association")
+    hold_reactor_for_answers(association)
     try:
         return tuple(_send_all(association, paths))
     finally:

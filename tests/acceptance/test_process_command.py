@@ -49,7 +49,7 @@ def documented_keys(heading: str) -> set[str]:
 def test_a_sample_study_gives_all_files_and_the_documented_result(
     tmp_path: Path, models_dir: Path
 ) -> None:
-    study = write_case("brain2", tmp_path / "study")
+    study = write_case("brain1", tmp_path / "study")
     out = tmp_path / "out"
     done = run_process(tmp_path / "study", out, models_dir)
     assert done.returncode == ExitCode.OK, done.stderr

@@ -91,7 +91,9 @@ def _write_assessment(axes: Axes, top: float, finding: Finding) -> float:
 
 
 def _write_model(axes: Axes, model: ModelIdentity) -> None:
-    limits = textwrap.wrap(model.limitations, 58)[:3]
+    limits = textwrap.wrap(
+        model.limitations, 58, max_lines=4, placeholder=" ... (more in the report)"
+    )
     lines = [f"{model.name} {model.version}  sha256 {model.digest[:12]}", *limits]
     top = 0.03 * len(lines)
     axes.plot([0, 1], [top + 0.02] * 2, color=TRACK, linewidth=1)

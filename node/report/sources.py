@@ -13,29 +13,6 @@ from node.domain.errors import InputRejected, Problem
 from node.report.fault import ReportFault
 from node.report.uids import derive_uid
 
-# Type 2 in the source's modules, but senders leave them out, and highdicom reads them blindly.
-NEEDED_KEYWORDS = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "SliceThickness",
-)
-
-# Values that are not of the form which the standard asks for stop highdicom; the original is put
-# back into the result by ``copy_identity``, since results must say what their source says.
-VALUE_PATTERNS = {
-    "PatientBirthDate": r"\d{8}",
-    "PatientSex": r"[MFO]",
-    "StudyDate": r"\d{8}",
-    "StudyTime": r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?",
-}
-
 IDENTITY_KEYWORDS = (
     "PatientID",
     "PatientName",
@@ -47,6 +24,18 @@ IDENTITY_KEYWORDS = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+
+# Type 2 in the source's modules, but senders leave them out, and highdicom reads them blindly.
+NEEDED_KEYWORDS = (*IDENTITY_KEYWORDS, "SliceThickness")
+
+# Values that are not of the form which the standard asks for stop highdicom; the original is put
+# back into the result by ``copy_identity``, since results must say what their source says.
+VALUE_PATTERNS = {
+    "PatientBirthDate": r"\d{8}",
+    "PatientSex": r"[MFO]",
+    "StudyDate": r"\d{8}",
+    "StudyTime": r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?",
+}
 
 
 def read_sources(paths: Sequence[Path], source_uids: Sequence[str]) -> tuple[Dataset, ...]:

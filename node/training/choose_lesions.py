@@ -13,13 +13,13 @@ from rich.progress import track
 from node.evaluation.overlap import measure_dice
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 
 log = structlog.get_logger()
 
 
 def choose_lesions(
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabelledCase],
     *,
     network: Network,
     candidates: Mapping[str, Sequence[float]],
@@ -31,7 +31,7 @@ def choose_lesions(
 
     Parameters
     ----------
-    slices : sequence of LabelledSlice
+    slices : sequence of LabelledCase
         Of validation patients, with and without tumour.
     network : Network
     candidates : mapping of str to sequence of float
@@ -52,7 +52,7 @@ def choose_lesions(
         probability = network.predict(item.volume)
         for row, spec in enumerate(specs):
             found = find_lesions(item.volume, probability, spec, model_digest="")
-            scores[row, column] = measure_dice(found.labels[0], item.mask)
+            scores[row, column] = measure_dice(found.labels, item.mask)
     has_tumour = np.array([bool(item.mask.any()) for item in slices])
     dice = scores[:, has_tumour].mean(axis=1)
     quiet = (

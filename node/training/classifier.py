@@ -16,7 +16,7 @@ from node.segment.lesions import LesionSpec
 from node.segment.network import Network
 from node.segment.preprocess import InputSpec
 from node.training.choose_lesions import choose_lesions, read_choice, write_choice
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 from node.training.feature_table import FeatureTable, build_feature_table
 from node.training.fit_svm import fit_classifier
 from node.training.judge import judge_slices
@@ -87,15 +87,15 @@ def train_classifier(
 
 def evaluate_slices(
     bundle: Bundle,
-    slices: list[LabelledSlice],
-    negatives: list[LabelledSlice],
+    slices: list[LabelledCase],
+    negatives: list[LabelledCase],
     parts: dict[str, str],
     recipe: Recipe,
 ) -> dict[str, Any]:
     """Figures of a bundle on the test patients among slices with and without tumour."""
     toolbox = open_toolbox(bundle)
 
-    def judge(items: list[LabelledSlice]) -> SliceResults:
+    def judge(items: list[LabelledCase]) -> SliceResults:
         return judge_slices([item for item in items if parts[item.patient] == "test"], toolbox)
 
     return {
@@ -119,7 +119,7 @@ def evaluate_bundle(
     return evaluate_slices(bundle, slices, negatives, parts, recipe)
 
 
-def _count_patients(items: list[LabelledSlice], parts: dict[str, str]) -> dict[str, int]:
+def _count_patients(items: list[LabelledCase], parts: dict[str, str]) -> dict[str, int]:
     patients = {item.patient for item in items}
     return {part: sum(parts[p] == part for p in patients) for part in dict.fromkeys(parts.values())}
 
@@ -132,7 +132,7 @@ def _is_newer(cache: Path, run_dir: Path) -> bool:
 
 def _lesions(
     recipe: Recipe,
-    slices: list[LabelledSlice],
+    slices: list[LabelledCase],
     parts: dict[str, str],
     network: Network,
     run_dir: Path,
@@ -151,7 +151,7 @@ def _lesions(
 
 def _features(
     recipe: Recipe,
-    slices: list[LabelledSlice],
+    slices: list[LabelledCase],
     parts: dict[str, str],
     *,
     network: Network,

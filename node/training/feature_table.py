@@ -14,7 +14,7 @@ from node.evaluation.overlap import measure_dice
 from node.radiomics.extract import Extractor
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class FeatureTable:
 
 
 def build_feature_table(
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabelledCase],
     parts: dict[str, str],
     *,
     network: Network,
@@ -104,13 +104,13 @@ def build_feature_table(
 
 
 def _measure(
-    item: LabelledSlice, segmentation: Segmentation, extractor: Extractor
+    item: LabelledCase, segmentation: Segmentation, extractor: Extractor
 ) -> tuple[float, float, int, NDArray[np.float64]]:
-    dice = measure_dice(segmentation.labels[0], item.mask)
+    dice = measure_dice(segmentation.labels, item.mask)
     if not segmentation.lesions:
         return dice, 0.0, 0, np.full(len(extractor.names), np.nan)
     largest = segmentation.lesions[0]
-    overlap = measure_dice(segmentation.labels[0] == largest.number, item.mask)
+    overlap = measure_dice(segmentation.labels == largest.number, item.mask)
     vector = extractor.extract(item.volume, segmentation, largest)
     return dice, overlap, len(segmentation.lesions), vector.values
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from node.segment.preprocess import InputSpec, plan_preparation
 from node.segment.unet import UNetSpec, build_unet
 from node.training.augment import INTENSITY, crop_affine
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 from node.training.recipe import Recipe
 
 log = structlog.get_logger()
@@ -36,12 +36,12 @@ class TrainingSet:
     negatives: Sequence[TrainingPair]
 
 
-def prepare_pair(labelled: LabelledSlice, spec: InputSpec) -> TrainingPair:
+def prepare_pair(labelled: LabelledCase, spec: InputSpec) -> TrainingPair:
     """Prepare a labelled slice by the same code that serves."""
     preparation = plan_preparation(labelled.volume, spec)
     return TrainingPair(
         image=preparation.apply(labelled.volume.voxels[0]),
-        mask=preparation.apply_mask(labelled.mask),
+        mask=preparation.apply_mask(labelled.mask[0]),
     )
 
 

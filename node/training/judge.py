@@ -11,12 +11,12 @@ from node.evaluation.overlap import measure_dice
 from node.evaluation.slice_figures import SliceResults
 from node.pipeline import Toolbox
 from node.segment.lesions import find_lesions
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 
 HIT_DICE = 0.1
 
 
-def judge_slices(slices: Sequence[LabelledSlice], toolbox: Toolbox) -> SliceResults:
+def judge_slices(slices: Sequence[LabelledCase], toolbox: Toolbox) -> SliceResults:
     """Run the bundle over labelled slices.
 
     The largest lesion found is the one that is classified; where nothing was found the slice
@@ -37,16 +37,16 @@ def judge_slices(slices: Sequence[LabelledSlice], toolbox: Toolbox) -> SliceResu
     )
 
 
-def _judge(item: LabelledSlice, toolbox: Toolbox) -> tuple[float, bool, float, bool, str]:
+def _judge(item: LabelledCase, toolbox: Toolbox) -> tuple[float, bool, float, bool, str]:
     probability = toolbox.network.predict(item.volume)
     segmentation = find_lesions(
         item.volume, probability, toolbox.lesions, model_digest=toolbox.bundle.digest
     )
-    dice = measure_dice(segmentation.labels[0], item.mask)
+    dice = measure_dice(segmentation.labels, item.mask)
     if not segmentation.lesions:
         return dice, False, float("nan"), False, ""
     largest = segmentation.lesions[0]
-    hit = measure_dice(segmentation.labels[0] == largest.number, item.mask) >= HIT_DICE
+    hit = measure_dice(segmentation.labels == largest.number, item.mask) >= HIT_DICE
     vector = toolbox.extractor.extract(item.volume, segmentation, largest)
     finding = classify_lesion(vector, toolbox.classifier, toolbox.abstain)
     if finding.malignancy_probability is None:

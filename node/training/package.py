@@ -16,7 +16,7 @@ from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
 from node.registry.golden import save_golden
 from node.segment.lesions import LesionSpec
 from node.segment.unet import UNetSpec, build_unet
-from node.training.datasets import LabelledSlice
+from node.training.datasets.labelled import LabelledCase
 from node.training.fit_svm import FittedClassifier
 from node.training.recipe import Recipe
 
@@ -96,7 +96,7 @@ def write_bundle(
     return _seal(directory, manifest)
 
 
-def add_golden(bundle: Bundle, candidates: Sequence[LabelledSlice]) -> Bundle:
+def add_golden(bundle: Bundle, candidates: Sequence[LabelledCase]) -> Bundle:
     """Add the golden case: the first candidate that the bundle classifies."""
     toolbox = open_toolbox(bundle)
     for item in candidates:

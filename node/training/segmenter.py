@@ -9,7 +9,9 @@ import structlog
 
 from node.domain.errors import SetupFault
 from node.segment.preprocess import InputSpec
-from node.training.datasets import LabelledSlice, read_cheng, read_lgg_negatives
+from node.training.datasets.cheng import read_cheng
+from node.training.datasets.labelled import LabelledCase
+from node.training.datasets.lgg import read_lgg_negatives
 from node.training.fit_unet import TrainingPair, TrainingSet, fit_segmenter, prepare_pair
 from node.training.recipe import Recipe, load_recipe
 from node.training.splits import split_patients
@@ -20,7 +22,7 @@ DATASETS = {"cheng": read_cheng}
 NEGATIVES = {"lgg": read_lgg_negatives}
 
 
-def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledSlice]:
+def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:
     """Read the data set that the recipe names.
 
     Raises
@@ -35,7 +37,7 @@ def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledSlice]:
     return DATASETS[recipe.dataset](data_dir)
 
 
-def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledSlice]:
+def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledCase]:
     """Read the tumour-free slices that the recipe asks for; none if it asks for none.
 
     Raises
@@ -55,16 +57,13 @@ def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledS
     return NEGATIVES[name](negatives_dir)
 
 
-def split_slices(slices: Sequence[LabelledSlice], recipe: Recipe) -> dict[str, str]:
+def split_slices(slices: Sequence[LabelledCase], recipe: Recipe) -> dict[str, str]:
     """Split the patients, stratified by tumour type and by family of identifiers.
 
     In the Cheng set identifiers that start with letters are all gliomas, so a split that does not
     share them out would shift the task between its parts.
     """
-    strata = {
-        item.patient: f"{item.tumour_type}/{'letters' if item.patient[0].isalpha() else 'digits'}"
-        for item in slices
-    }
+    strata = {item.patient: "/".join([item.tumour_type, *item.notes.values()]) for item in slices}
     return split_patients(strata, fractions=recipe.fractions, seed=recipe.seed)
 
 
@@ -105,7 +104,7 @@ def train_segmenter(
     log.info("split.made", patients=dict(Counter(parts.values())))
     spec = InputSpec(**recipe.input.model_dump())
 
-    def pairs_of(items: Sequence[LabelledSlice], part: str) -> list[TrainingPair]:
+    def pairs_of(items: Sequence[LabelledCase], part: str) -> list[TrainingPair]:
         chosen = [item for item in items if parts[item.patient] == part]
         return [prepare_pair(item, spec) for item in chosen[:limit]]
 

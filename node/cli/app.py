@@ -42,7 +42,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)
 app.add_typer(train.app, name="train", rich_help_panel=MODELS)
-app.command("evaluate", rich_help_panel=MODELS)(evaluate.evaluate)
+app.add_typer(evaluate.app, name="evaluate", rich_help_panel=MODELS)
 
 
 def _print_version(wanted: bool) -> None:

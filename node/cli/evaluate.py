@@ -11,15 +11,24 @@ from rich.text import Text
 from node.cli.invocation import invocation_of
 from node.cli.screen import facts, out
 
+#: Without a subcommand a bundle is measured; subcommands stand in ``evaluate_<name>.py``.
+app = typer.Typer()
 
+
+@app.callback(invoke_without_command=True)
 def evaluate(
+    *,
     ctx: typer.Context,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="Folder of the data set."
+            "--data",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Folder of the data set; needed unless a command follows.",
         ),
-    ],
+    ] = None,
     negatives: Annotated[
         Path | None,
         typer.Option(
@@ -39,6 +48,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a bundle on the test patients of its split, as its model card reports it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if data is None:
+        raise typer.BadParameter("give the folder of the data set", param_hint="--data")
     from node.registry.store import ModelStore
     from node.training.classifier import evaluate_bundle
 

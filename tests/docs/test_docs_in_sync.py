@@ -34,6 +34,9 @@ def commands(group: typer.Typer = app, prefix: str = "onconode") -> list[str]:
         f"{prefix} {info.name or info.callback.__name__}" for info in group.registered_commands
     ]
     for info in group.registered_groups:
+        callback = info.typer_instance.registered_callback
+        if callback and callback.invoke_without_command is True:
+            names.append(f"{prefix} {info.name}")
         names += commands(info.typer_instance, f"{prefix} {info.name}")
     return names
 

@@ -1,7 +1,7 @@
 """Features of predicted lesions: what the classifier is trained and judged on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,12 @@ from node.radiomics.extract import Extractor
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
 from node.training.datasets.labelled import LabelledCase
+from node.training.handmade import HANDMADE, measure_handmade
 
 log = structlog.get_logger()
+
+#: Fields that name columns; every other field has one entry for each row.
+NAMES = ("names", "handmade_names")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +40,11 @@ class FeatureTable:
     lesion_count : ndarray of int64, shape (n,)
     values : ndarray of float64, shape (n, features)
         Of the largest predicted lesion; NaN where nothing was found.
+    labelled : ndarray of bool, shape (n,), optional
+        Whether ``malignant`` is known; a set may leave it open. All True if not given.
+    handmade_names : tuple of str, optional
+    handmade : ndarray of float64, shape (n, handmade features), optional
+        Features without PyRadiomics (``node.training.handmade``), for the control group.
     """
 
     names: tuple[str, ...]
@@ -48,18 +57,31 @@ class FeatureTable:
     overlap: NDArray[np.float64]
     lesion_count: NDArray[np.int64]
     values: NDArray[np.float64]
+    labelled: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    handmade_names: tuple[str, ...] = ()
+    handmade: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        rows = len(self.patients)
+        if not len(self.labelled):
+            object.__setattr__(self, "labelled", np.ones(rows, bool))
+        if not self.handmade_names:
+            object.__setattr__(self, "handmade", np.empty((rows, 0)))
 
     def select(self, rows: NDArray[np.bool_]) -> "FeatureTable":
         """Return the chosen rows."""
+        names = {name: getattr(self, name) for name in NAMES}
         columns = {
-            name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name != "names"
+            name: getattr(self, name)[rows]
+            for name in self.__dataclass_fields__
+            if name not in NAMES
         }
-        return FeatureTable(names=self.names, **columns)
+        return FeatureTable(**names, **columns)
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Rows whose features are all defined."""
-        return np.asarray(~np.isnan(self.values).any(axis=1))
+        """Rows with a lesion: at least one feature is defined."""
+        return np.asarray(~np.isnan(self.values).all(axis=1))
 
     def save(self, path: Path) -> None:
         """Write as a compressed npz without pickles."""
@@ -70,7 +92,8 @@ class FeatureTable:
         """Read what ``save`` wrote."""
         with np.load(path, allow_pickle=False) as content:
             columns = {name: content[name] for name in content.files}
-        columns["names"] = tuple(str(name) for name in columns["names"])
+        for names in NAMES:
+            columns[names] = tuple(str(name) for name in columns.get(names, ()))
         return cls(**columns)
 
 
@@ -88,31 +111,36 @@ def build_feature_table(
         probability = network.predict(item.volume)
         segmentation = find_lesions(item.volume, probability, lesions, model_digest="")
         rows.append(_measure(item, segmentation, extractor))
-    dice, overlap, count, values = zip(*rows, strict=True)
+    dice, overlap, count, values, handmade = zip(*rows, strict=True)
     return FeatureTable(
         names=extractor.names,
         identifiers=_texts(item.identifier for item in slices),
         patients=_texts(item.patient for item in slices),
         parts=_texts(parts[item.patient] for item in slices),
         tumour_types=_texts(item.tumour_type for item in slices),
-        malignant=np.array([item.malignant for item in slices]),
+        malignant=np.array([bool(item.malignant) for item in slices]),
+        labelled=np.array([item.malignant is not None for item in slices]),
         dice=np.array(dice),
         overlap=np.array(overlap),
         lesion_count=np.array(count),
         values=np.stack(values),
+        handmade_names=HANDMADE,
+        handmade=np.stack(handmade),
     )
 
 
 def _measure(
     item: LabelledCase, segmentation: Segmentation, extractor: Extractor
-) -> tuple[float, float, int, NDArray[np.float64]]:
+) -> tuple[float, float, int, NDArray[np.float64], NDArray[np.float64]]:
     dice = measure_dice(segmentation.labels, item.mask)
     if not segmentation.lesions:
-        return dice, 0.0, 0, np.full(len(extractor.names), np.nan)
+        undefined = np.full(len(extractor.names), np.nan), np.full(len(HANDMADE), np.nan)
+        return dice, 0.0, 0, *undefined
     largest = segmentation.lesions[0]
     overlap = measure_dice(segmentation.labels == largest.number, item.mask)
     vector = extractor.extract(item.volume, segmentation, largest)
-    return dice, overlap, len(segmentation.lesions), vector.values
+    handmade = measure_handmade(item.volume, segmentation.mask_of(largest))
+    return dice, overlap, len(segmentation.lesions), vector.values, handmade
 
 
 def _texts(items: Iterable[str]) -> NDArray[np.str_]:

@@ -1,7 +1,7 @@
 """The recipe of a bundle: every setting of its training in one YAML file."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -50,12 +50,52 @@ class SegmenterRecipe(_Frozen):
 
 
 class ClassifierRecipe(_Frozen):
-    """The genetic search and the calibration of the SVM."""
+    """Choice of features, genetic search and calibration of the SVM.
+
+    Parameters
+    ----------
+    population, generations : int
+        Of the genetic search; together they fix the number of evaluations.
+    folds : int
+        Of the cross-validation by patient that gives the fitness.
+    feature_charge : float
+        AUC that one more feature must earn.
+    undefined_limit : float
+        Features that are undefined in a larger share of the training lesions are dropped.
+    correlation_limit : float
+        Of two features whose absolute rank correlation is larger, one is dropped.
+    reproducibility : str
+        File with ``{"feature": icc}`` beside the recipe; empty: fragile features stay.
+    minimum_icc : float
+        Features with a smaller ICC in that file are dropped.
+    scaling : str
+        ``power`` (Yeo-Johnson, to a normal distribution) or ``standard``.
+    calibration : str
+        ``sigmoid`` (Platt), ``isotonic``, or ``choose``: what has the smaller Brier score in
+        cross-validation over validation patients.
+    tumour_type : bool
+        Whether the type is predicted too; it is not where the set knows only one.
+    minimum_overlap : float
+        Dice below which a predicted lesion is not the labelled tumour.
+    slices_per_patient : int
+        At most so many rows of a patient are learnt from.
+    abstain_low, abstain_high : float
+        Between these probabilities the answer is "indeterminate".
+    profile, bin_width : str, float
+        See ``node.radiomics.extract.ExtractionSpec``.
+    """
 
     population: int = Field(40, ge=4)
     generations: int = Field(20, ge=1)
     folds: int = Field(5, ge=2)
     feature_charge: float = 0.0005
+    undefined_limit: float = Field(0.02, ge=0, lt=1)
+    correlation_limit: float = Field(0.95, gt=0, le=1)
+    reproducibility: str = ""
+    minimum_icc: float = 0.75
+    scaling: Literal["power", "standard"] = "power"
+    calibration: Literal["sigmoid", "isotonic", "choose"] = "choose"
+    tumour_type: bool = True
     minimum_overlap: float = 0.1
     profile: str = "planar-102"
     abstain_low: float = 0.4

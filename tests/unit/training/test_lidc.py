@@ -94,7 +94,7 @@ def test_faulty_cases_are_reported_and_left_out(tmp_path, good):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(InputRejected, match="vois.zip"):
+    with pytest.raises(InputRejected, match="no vois"):
         read_lidc(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Extract radiomics features of a lesion with PyRadiomics.
+"""Extract radiomics features of a lesion: PyRadiomics' classes on the images of a profile.
 
 References
 ----------
@@ -7,8 +7,9 @@ Zwanenburg et al. (IBSI), Radiology 295(2), 2020, doi:10.1148/radiol.2020191145.
 """
 
 import logging
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,11 +19,17 @@ from node.domain.features import FeatureVector
 from node.domain.intensity import normalise_over_tissue
 from node.domain.segmentation import Lesion, Segmentation
 from node.domain.volume import Volume
-from node.radiomics.profiles import FeatureProfile
+from node.radiomics.filters import FILTERS
+from node.radiomics.grid import resample_region
+from node.radiomics.measure import measure_classes
+from node.radiomics.profiles import FeatureProfile, ImageType
+from node.radiomics.region import Region
 
 #: Normalised intensities are multiplied by this, so that a bin width reads as percent of one
 #: standard deviation of the tissue.
 SCALE = 100.0
+#: What filters see beyond the lesion's box: four standard deviations of the widest.
+MARGIN_MM = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +40,30 @@ class ExtractionSpec:
     ----------
     profile : FeatureProfile
     spacing_mm : float
-        In-plane spacing to which image (B-spline) and mask (nearest neighbour) are resampled.
+        In-plane spacing to which image (B-spline) and mask are resampled.
     bin_width : float
-        Width of the grey level bins, in hundredths of the tissue's standard deviation.
+        Width of the grey level bins, in hundredths of the tissue's standard deviation, or in the
+        unit of the image (HU) where it is not normalised.
     foreground_fraction : float
-        See ``normalise_over_tissue``.
+        See ``normalise_over_tissue``; not used where nothing is normalised.
+    normalisation : {"tissue", "none"}
+        Zero mean and unit deviation over the tissue of the slice (planar profiles) or of the
+        volume; or intensities as they are (CT), rounded to whole HU after resampling as IBSI
+        has it, except in ``planar-102``.
+    slice_spacing_mm : float, optional
+        Distance of slices to which volumes are resampled; None leaves the slices as they are.
     """
 
     profile: FeatureProfile
     spacing_mm: float
     bin_width: float
-    foreground_fraction: float
+    foreground_fraction: float = 0.0
+    normalisation: Literal["tissue", "none"] = "tissue"
+    slice_spacing_mm: float | None = None
 
 
 class Extractor:
-    """PyRadiomics with the settings of one bundle."""
+    """A feature profile with the settings of one bundle."""
 
     def __init__(self, spec: ExtractionSpec) -> None:
         import radiomics  # deferred: it loads slowly and only workers and training need it
@@ -56,7 +72,9 @@ class Extractor:
         # Its own logger talks at INFO whatever the root's level is, two lines for each lesion.
         logging.getLogger(radiomics.__name__).setLevel(logging.ERROR)
         self.spec = spec
-        self._extractor: Any = RadiomicsFeatureExtractor(
+        self.names = spec.profile.names
+        self._load: Any = RadiomicsFeatureExtractor.loadImage
+        self._settings: dict[str, Any] = RadiomicsFeatureExtractor(
             binWidth=spec.bin_width,
             resampledPixelSpacing=[spec.spacing_mm, spec.spacing_mm, 0],
             force2D=spec.profile.planar,
@@ -64,21 +82,10 @@ class Extractor:
             additionalInfo=False,
             minimumROIDimensions=1,
             correctMask=True,
-        )
-        self._extractor.disableAllFeatures()
-        self._extractor.disableAllImageTypes()
-        self._extractor.enableImageTypeByName("Original")
-        for name in spec.profile.classes:
-            self._extractor.enableFeatureClassByName(name)
-        self.names = tuple(
-            f"original_{name}_{feature}"
-            for name in spec.profile.classes
-            for feature, deprecated in sorted(_feature_names(name).items())
-            if not deprecated
-        )
+        ).settings
 
     def extract(self, volume: Volume, segmentation: Segmentation, lesion: Lesion) -> FeatureVector:
-        """Extract the features of one lesion.
+        """Extract the features of one lesion: of its largest slice, if the profile is planar.
 
         Returns
         -------
@@ -86,13 +93,37 @@ class Extractor:
             With NaN where a feature is undefined; all of them where the lesion is too small to
             be meshed.
         """
-        k = lesion.largest_slice
-        return self.extract_slice(
-            volume.voxels[k],
-            segmentation.labels[k] == lesion.number,
-            spacing_mm=volume.geometry.spacing_mm[1:],
-            lesion_number=lesion.number,
+        spacing_mm = volume.geometry.spacing_mm
+        if self.spec.profile.planar:
+            k = lesion.largest_slice
+            return self.extract_slice(
+                volume.voxels[k],
+                segmentation.labels[k] == lesion.number,
+                spacing_mm=spacing_mm[1:],
+                lesion_number=lesion.number,
+            )
+        return self._extract(
+            volume.voxels, segmentation.mask_of(lesion), spacing_mm, lesion.number
         )
+
+    def extract_volume(
+        self,
+        voxels: NDArray[Any],
+        mask: NDArray[np.bool_],
+        *,
+        spacing_mm: tuple[float, float, float],
+        lesion_number: int = 1,
+    ) -> FeatureVector:
+        """Extract from a volume (z, y, x) with the spacing of its slices, rows and columns.
+
+        A planar profile sees the slice on which the mask is largest.
+        """
+        if self.spec.profile.planar:
+            k = int(np.argmax(mask.sum(axis=(1, 2))))
+            return self.extract_slice(
+                voxels[k], mask[k], spacing_mm=spacing_mm[1:], lesion_number=lesion_number
+            )
+        return self._extract(voxels, mask, spacing_mm, lesion_number)
 
     def extract_slice(
         self,
@@ -102,39 +133,94 @@ class Extractor:
         spacing_mm: tuple[float, float],
         lesion_number: int = 1,
     ) -> FeatureVector:
-        """Extract from one slice (rows, columns) with the spacing of its rows and columns."""
-        values = np.full(len(self.names), np.nan)
-        pixels = image.astype(np.float32)
-        scaled = normalise_over_tissue(
-            pixels - min(0.0, float(pixels.min())),
-            foreground_fraction=self.spec.foreground_fraction,
-        )
-        if scaled is not None and mask.any():
-            try:
-                found = self._extractor.execute(
-                    _as_image(scaled * SCALE, spacing_mm),
-                    _as_image(mask.astype(np.uint8), spacing_mm),
-                )
-            except (ValueError, RuntimeError):
-                found = {}  # PyRadiomics refuses masks that vanish or flatten when resampled
-            values = np.array([float(found.get(name, np.nan)) for name in self.names])
-        values[~np.isfinite(values)] = np.nan
+        """Extract from one slice (rows, columns) with the spacing of its rows and columns.
+
+        A profile in three dimensions gets a volume of one slice: what needs more is NaN.
+        """
+        return self._extract(image[None], mask[None], (1.0, *spacing_mm), lesion_number)
+
+    def _extract(
+        self,
+        voxels: NDArray[Any],
+        mask: NDArray[np.bool_],
+        spacing_mm: tuple[float, float, float],
+        lesion_number: int,
+    ) -> FeatureVector:
+        region = self._prepare(voxels, mask, spacing_mm)
+        found = {} if region is None else self._measure(region)
         return FeatureVector(
             names=self.names,
-            values=values,
+            values=np.array([found.get(name, np.nan) for name in self.names], np.float64),
             profile=self.spec.profile.name,
             lesion_number=lesion_number,
         )
 
+    def _prepare(
+        self, voxels: NDArray[Any], mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+    ) -> Region | None:
+        """Normalise, cut out and resample; None where no lesion is left."""
+        from radiomics.imageoperations import checkMask
 
-def _feature_names(feature_class: str) -> dict[str, bool]:
-    from radiomics import getFeatureClasses
+        scaled = self._normalise(voxels) if mask.any() else None
+        if scaled is None:
+            return None
+        image, label = _as_image(scaled, spacing_mm), _as_image(mask.astype(np.uint8), spacing_mm)
+        try:
+            if self.spec.profile.grid == "pyradiomics":
+                image, label = self._load(image, label, None, **self._settings)
+            else:
+                image, label = self._resample(image, label)
+            box, _ = checkMask(image, label, **self._settings)
+        except (ValueError, RuntimeError):
+            return None  # PyRadiomics refuses masks that vanish or are a single voxel
+        return Region(image=image, mask=label, box=box, planar=self.spec.profile.planar)
 
-    names: dict[str, bool] = getFeatureClasses()[feature_class].getFeatureNames()
-    return names
+    def _normalise(self, voxels: NDArray[Any]) -> NDArray[np.float32] | None:
+        pixels = voxels.astype(np.float32)
+        if self.spec.normalisation == "none":
+            return pixels
+        scaled = normalise_over_tissue(
+            pixels - min(0.0, float(pixels.min())),
+            foreground_fraction=self.spec.foreground_fraction,
+        )
+        return None if scaled is None else scaled * np.float32(SCALE)
+
+    def _resample(self, image: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
+        in_plane_mm = self.spec.spacing_mm
+        planar = self.spec.profile.planar
+        slices_mm = 0.0 if planar else self.spec.slice_spacing_mm or 0.0
+        spacing_mm = (in_plane_mm, in_plane_mm, slices_mm)
+        x, y, z = (
+            max(math.ceil(MARGIN_MM / (new or old)), self.spec.profile.margin_voxels)
+            for new, old in zip(spacing_mm, image.GetSpacing(), strict=True)
+        )
+        image, mask = resample_region(image, mask, spacing_mm=spacing_mm, margin=(x, y, z))
+        return (sitk.Round(image) if self.spec.normalisation == "none" else image), mask
+
+    def _measure(self, region: Region) -> dict[str, float]:
+        profile = self.spec.profile
+        undefined = (
+            profile.undefined(region.image_shape, region.lesion_shape, region.spacing_mm)
+            if profile.grid == "centred"
+            else {}
+        )
+        values: dict[str, float] = {}
+        for kind in profile.image_types:
+            if not undefined.keys() >= set(kind.names):
+                values |= self._measure_images(region, kind)
+        return {name: value for name, value in values.items() if name not in undefined}
+
+    def _measure_images(self, region: Region, kind: ImageType) -> dict[str, float]:
+        settings = self._settings | ({"binWidth": kind.bin_width} if kind.bin_width else {})
+        mask = region.crop(region.mask)
+        return {
+            f"{name}_{feature}": value
+            for name, image in FILTERS[kind.filter](region, kind.settings)
+            for feature, value in measure_classes(image, mask, kind.classes, settings).items()
+        }
 
 
-def _as_image(plane: NDArray[Any], spacing_mm: tuple[float, float]) -> sitk.Image:
-    image = sitk.GetImageFromArray(plane[None])
-    image.SetSpacing((spacing_mm[1], spacing_mm[0], 1.0))
+def _as_image(voxels: NDArray[Any], spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(spacing_mm[::-1])
     return image

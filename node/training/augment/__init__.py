@@ -1,12 +1,17 @@
 """Random transforms of a normalised slice and its mask, one file each, drawn on the fly."""
 
 from node.training.augment.affine import crop_affine
-from node.training.augment.bias_field import add_bias_field
-from node.training.augment.blur import blur
-from node.training.augment.gamma import change_gamma
-from node.training.augment.noise import add_noise
+from node.training.augment.compose import augment, change_intensities
+from node.training.augment.recipe import AugmentRecipe, Chance
 
-#: Intensity transforms with the probability of each; the geometric one always comes first.
-INTENSITY = ((change_gamma, 0.5), (add_bias_field, 0.3), (blur, 0.2), (add_noise, 0.3))
+#: All intensity transforms on a slice (rows, columns), until ``fit_unet`` calls ``augment``.
+INTENSITY = (
+    (
+        lambda image, rng: change_intensities(image[..., None], rng=rng, settings=AugmentRecipe())[
+            ..., 0
+        ],
+        1.0,
+    ),
+)
 
-__all__ = ["INTENSITY", "crop_affine"]
+__all__ = ["INTENSITY", "AugmentRecipe", "Chance", "augment", "crop_affine"]

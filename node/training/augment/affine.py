@@ -1,8 +1,15 @@
-"""Random crop with flip, rotation and scaling, in one interpolation."""
+"""Random crop with flip, rotation, scaling and elastic deformation, in one interpolation."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from node.training.augment.elastic import draw_displacement
+from node.training.augment.flips import draw_flips
+from node.training.augment.recipe import AugmentRecipe
+from node.training.augment.window import choose_centre
+
+DEFAULT = AugmentRecipe()
 
 
 def crop_affine(
@@ -12,29 +19,75 @@ def crop_affine(
     rng: np.random.Generator,
     size: int,
     background: float,
+    zoom: float = 1.0,
+    settings: AugmentRecipe = DEFAULT,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw a window of ``size`` x ``size`` pixels, turned and scaled.
+    """Draw a window of ``size`` x ``size`` pixels, mirrored, turned, scaled and bent.
 
-    Three windows in four are centred near the lesion, the rest anywhere in the slice: those
-    often hold no tumour and teach the network to keep quiet.
+    Parameters
+    ----------
+    image : ndarray of float32, shape (rows, columns) or (rows, columns, channels)
+    mask : ndarray of float32, shape (rows, columns)
+        Shares of each pixel's area, 0 to 1.
+    rng : numpy.random.Generator
+    size : int
+        Rows and columns of the window.
+    background : float
+        What lies outside the image, in its intensity channels; the other channels go on as at
+        their edge.
+    zoom : float
+        Step of sampling in pixels of the source. 2 gives samples of half the resolution that show
+        twice the extent, antialiased like the resampling of service.
+    settings : AugmentRecipe
+
+    Returns
+    -------
+    image : ndarray of float32, shape (size, size) or (size, size, channels)
+    mask : ndarray of float32, shape (size, size)
+        0 or 1.
     """
-    rows, columns = np.nonzero(mask > 0.5)
-    middle = (np.array(image.shape) - 1) / 2
-    if rows.size and rng.random() < 0.75:
-        centre = np.array([rows.mean(), columns.mean()]) + rng.uniform(-0.4, 0.4, 2) * size
-        centre += rng.uniform(0, 0.6) * (middle - centre)
-    else:
-        centre = middle + rng.uniform(-0.5, 0.5, 2) * np.array(image.shape) * 0.6
-    angle = np.deg2rad(rng.normal(0, 12))
-    scale = np.exp(rng.uniform(-0.3, 0.3))
+    centre = choose_centre(mask, rng=rng, settings=settings, size_px=size * zoom)
+    angle = np.deg2rad(rng.normal(0, 1) * settings.angle_deg)
+    scale = zoom * np.exp(rng.uniform(-1, 1) * settings.scale)
     cosine, sine = np.cos(angle), np.sin(angle)
-    matrix = scale * np.array([[cosine, -sine], [sine, cosine]])
-    matrix = matrix @ np.diag([-1 if rng.random() < 0.1 else 1, -1 if rng.random() < 0.5 else 1])
+    matrix = scale * np.array([[cosine, -sine], [sine, cosine]]) @ draw_flips(rng, settings)
     offset = centre - matrix @ np.full(2, (size - 1) / 2)
-    out = [
-        ndimage.affine_transform(
-            block, matrix, offset, output_shape=(size, size), order=1, cval=fill
-        )
-        for block, fill in ((image, background), (mask, 0.0))
+    places = None
+    if rng.random() < settings.elastic.probability:
+        bent = draw_displacement(size, rng, strength=settings.elastic.strength)
+        bent += np.indices((size, size), np.float32)
+        places = np.tensordot(matrix, bent, axes=1) + offset[:, None, None]
+
+    def sample(plane: NDArray[np.float32], mode: str, fill: float) -> NDArray[np.float32]:
+        smooth = _antialias(plane, zoom)
+        out: NDArray[np.float32]
+        if places is None:
+            out = ndimage.affine_transform(
+                smooth, matrix, offset, (size, size), order=1, mode=mode, cval=fill
+            )
+        else:
+            out = ndimage.map_coordinates(smooth, places, order=1, mode=mode, cval=fill)
+        return out
+
+    window = (sample(mask, "constant", 0.0) > 0.5).astype(np.float32)
+    if image.ndim == 2:
+        return sample(image, "constant", background), window
+    planes = [
+        sample(np.ascontiguousarray(image[..., c]), mode, background)
+        for c, mode in enumerate(_edges_of(image.shape[-1], settings))
     ]
-    return out[0], (out[1] > 0.5).astype(np.float32)
+    return np.stack(planes, axis=-1), window
+
+
+def _edges_of(channels: int, settings: AugmentRecipe) -> list[str]:
+    """How each channel goes on outside the image."""
+    intensities = settings.intensity_channels or channels
+    return ["constant" if c < intensities else "nearest" for c in range(channels)]
+
+
+def _antialias(plane: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
+    """Smooth as the triangle filter of ``node.segment.preprocess.resize`` does, by its variance."""
+    if zoom <= 1:
+        return plane
+    smooth: NDArray[np.float32] = ndimage.gaussian_filter(plane, np.sqrt((zoom**2 - 1) / 6))
+    return smooth

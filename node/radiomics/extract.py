@@ -28,7 +28,7 @@ from node.radiomics.region import Region
 #: Normalised intensities are multiplied by this, so that a bin width reads as percent of one
 #: standard deviation of the tissue.
 SCALE = 100.0
-#: What filters see beyond the lesion's box: four standard deviations of the widest.
+#: What filters see beyond the lesion's box: five standard deviations of the widest LoG.
 MARGIN_MM = 15.0
 
 
@@ -102,9 +102,7 @@ class Extractor:
                 spacing_mm=spacing_mm[1:],
                 lesion_number=lesion.number,
             )
-        return self._extract(
-            volume.voxels, segmentation.mask_of(lesion), spacing_mm, lesion.number
-        )
+        return self._extract(volume.voxels, segmentation.mask_of(lesion), spacing_mm, lesion.number)
 
     def extract_volume(
         self,

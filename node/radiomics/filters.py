@@ -11,6 +11,8 @@ from node.radiomics.lbp_3d import filter_lbp_3d
 from node.radiomics.region import Region
 from node.radiomics.wavelet_packet import filter_wavelet_packets
 
+#: Standard deviations of a Gaussian beyond which a filter sees nothing.
+LOG_REACH = 5.0
 #: Region and settings in; names and images over the lesion's box out.
 Filter = Callable[[Region, Mapping[str, Any]], Iterator[tuple[str, sitk.Image]]]
 
@@ -30,15 +32,12 @@ def _pyradiomics(image_type: str, **names: str) -> Filter:
     return apply
 
 
-def _filter_log_3d(
-    region: Region, settings: Mapping[str, Any]
-) -> Iterator[tuple[str, sitk.Image]]:
-    return _pyradiomics("LoG", sigma="sigmas_mm")(region, {"sigmas_mm": [settings["sigma_mm"]]})
+def _filter_log_3d(region: Region, settings: Mapping[str, Any]) -> Iterator[tuple[str, sitk.Image]]:
+    near = region.trim(LOG_REACH * settings["sigma_mm"])
+    return _pyradiomics("LoG", sigma="sigmas_mm")(near, {"sigmas_mm": [settings["sigma_mm"]]})
 
 
-def _filter_log_2d(
-    region: Region, settings: Mapping[str, Any]
-) -> Iterator[tuple[str, sitk.Image]]:
+def _filter_log_2d(region: Region, settings: Mapping[str, Any]) -> Iterator[tuple[str, sitk.Image]]:
     """LoG in the slice: PyRadiomics' filter, which refuses a slice, has the same settings."""
     sigma_mm = float(settings["sigma_mm"])
     response = sitk.LaplacianRecursiveGaussian(region.image[:, :, 0], sigma_mm, True)
@@ -48,8 +47,9 @@ def _filter_log_2d(
 
 def _filter_lbp_2d(region: Region, _: Mapping[str, Any]) -> Iterator[tuple[str, sitk.Image]]:
     """LBP of whole numbers: of equal neighbours, rounding would else decide which is brighter."""
-    whole = sitk.Cast(sitk.Round(region.image), sitk.sitkInt32)
-    rounded = Region(image=whole, mask=region.mask, box=region.box, planar=region.planar)
+    near = region.trim(0.0)
+    whole = sitk.Cast(sitk.Round(near.image), sitk.sitkInt32)
+    rounded = Region(image=whole, mask=near.mask, box=near.box, planar=near.planar)
     return _pyradiomics("LBP2D")(rounded, {})
 
 

@@ -50,7 +50,9 @@ def make_kernel(wavelength: float, angle: float) -> NDArray[np.complex128]:
     return np.asarray(kernel - envelope * (kernel.sum() / envelope.sum()))
 
 
-def _convolve(voxels: NDArray[np.float64], kernel: NDArray[np.complex128]) -> NDArray[np.complex128]:
+def _convolve(
+    voxels: NDArray[np.float64], kernel: NDArray[np.complex128]
+) -> NDArray[np.complex128]:
     rows, columns = (n // 2 for n in kernel.shape)
     padded = np.pad(voxels, ((0, 0), (rows, rows), (columns, columns)), mode="edge")
     return np.asarray(oaconvolve(padded, kernel[None], mode="valid", axes=(1, 2)))

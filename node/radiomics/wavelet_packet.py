@@ -11,7 +11,6 @@ Nason and Silverman, The stationary wavelet transform, 1995, doi:10.1007/978-1-4
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -38,24 +37,33 @@ def filter_wavelet_packets(
     """
     wavelet, level = pywt.Wavelet(str(settings["wavelet"])), int(settings["level"])
     voxels = sitk.GetArrayFromImage(region.image).astype(np.float64)
-    bounds = region.box.reshape(3, 2)[::-1]  # z, y, x
     axes = (1, 2) if region.planar else (0, 1, 2)
-    bands: dict[tuple[str, ...], Band] = {(): voxels}
-    # Axis by axis, and cut to the lesion at once: what follows is computed only where it counts.
-    for axis in axes:
-        low, up = int(bounds[axis][0]), int(bounds[axis][1])
-        bands = {
-            (*path, letters): band
-            for path, parent in bands.items()
-            for letters, band in _split(parent, axis, (low, up), wavelet, level).items()
-        }
-    for letters in product(_paths(level), repeat=len(axes)):  # of x, y and z
-        name = "-".join("".join(letter) for letter in zip(*letters, strict=True))
-        yield f"wavelet-packet-{name}", region.like_box(bands[letters[::-1]])
+    bounds = [(int(low), int(up)) for low, up in region.box.reshape(3, 2)[::-1]]  # of z, y, x
+    for paths, band in _packets(voxels, axes, bounds, wavelet, level):
+        # The paths are those of z, y and x; names have x first.
+        name = "-".join("".join(letters) for letters in zip(*paths[::-1], strict=True))
+        yield f"wavelet-packet-{name}", region.like_box(band)
 
 
-def _paths(level: int) -> list[str]:
-    return ["".join(letters) for letters in product("LH", repeat=level)]
+def _packets(
+    voxels: Band,
+    axes: tuple[int, ...],
+    bounds: list[tuple[int, int]],
+    wavelet: pywt.Wavelet,
+    level: int,
+) -> Iterator[tuple[tuple[str, ...], Band]]:
+    """Yield packets along all axes with their path along each.
+
+    Axis by axis, and cut to the lesion at once: what follows is computed only where it counts.
+    Depth first, so that never all 64 are held.
+    """
+    if not axes:
+        yield (), voxels
+        return
+    axis, *others = axes
+    for path, band in _split(voxels, axis, bounds[axis], wavelet, level).items():
+        for paths, packet in _packets(band, tuple(others), bounds, wavelet, level):
+            yield (path, *paths), packet
 
 
 def _split(
@@ -67,7 +75,7 @@ def _split(
     low, up = bounds[0] - reach, bounds[1] + reach
     size = voxels.shape[axis]
     up += -(up - low + 1) % 2**level
-    inside = np.take(voxels, range(max(low, 0), min(up, size - 1) + 1), axis=axis)
+    inside = _along(voxels, axis, max(low, 0), min(up, size - 1))
     padding = [(0, 0)] * voxels.ndim
     padding[axis] = (max(-low, 0), max(up - size + 1, 0))
     nodes = {"": np.pad(inside, padding, mode="symmetric")}
@@ -81,5 +89,11 @@ def _split(
             for path, pair in split.items()
             for letter, band in zip("LH", pair, strict=True)
         }
-    wanted = range(reach, reach + bounds[1] - bounds[0] + 1)
-    return {path: np.take(band, wanted, axis=axis) for path, band in nodes.items()}
+    last = reach + bounds[1] - bounds[0]
+    return {path: _along(band, axis, reach, last) for path, band in nodes.items()}
+
+
+def _along(voxels: Band, axis: int, first: int, last: int) -> Band:
+    window = [slice(None)] * voxels.ndim
+    window[axis] = slice(first, last + 1)
+    return voxels[tuple(window)]

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from node import __version__
-from node.cli import config, demo, echo, evaluate, jobs, models, process, send, serve, train
+from node.cli import (
+    config,
+    demo,
+    echo,
+    evaluate,
+    evaluate_reproducibility,
+    jobs,
+    models,
+    process,
+    send,
+    serve,
+    train,
+)
 from node.cli.exit_codes import MEANING, ExitCode, exit_code_of
 from node.cli.invocation import Invocation
 from node.cli.screen import err, print_error
@@ -43,6 +55,7 @@ app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)
 app.add_typer(train.app, name="train", rich_help_panel=MODELS)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=MODELS)
+evaluate.app.command("reproducibility")(evaluate_reproducibility.reproducibility)
 
 
 def _print_version(wanted: bool) -> None:

@@ -160,11 +160,9 @@ def _redraw(
 ) -> NDArray[np.bool_]:
     """Draw other contours near the lesion, in the plane if there is but one slice."""
     near = _box_around(mask, spacing_mm)
-    plane = slice(1, 3) if len(mask) == 1 else slice(0, 3)
-    spacing = spacing_mm[plane]
-    window, drawn = image[near], mask[near]
+    window, drawn, spacing = image[near], mask[near], tuple(spacing_mm)
     if len(mask) == 1:
-        window, drawn = window[0], drawn[0]
+        window, drawn, spacing = window[0], drawn[0], spacing[1:]
     growth = rng.uniform(-1, 1) * perturbation.volume_fraction
     if growth:
         drawn = change_volume(drawn, growth, spacing_mm=spacing, rng=rng)

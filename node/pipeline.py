@@ -1,13 +1,15 @@
-"""Table of contents of the node's work: one series through all stages.
+"""Table of contents of the node's work: a series, or several bound by role, through all stages.
 
 ``STAGES`` is the walk. Each stage takes a ``Case``, does one thing, and returns it with one more
-part filled in; stages know nothing of each other.
+part filled in; stages know nothing of each other. ``SEGMENTERS`` says how each kind of bundle
+finds its lesions.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from node.config.settings import ReportSettings
 from node.domain.errors import InputRejected, Problem
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
+from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
 from node.domain.study import Series
@@ -24,7 +27,8 @@ from node.domain.volume import Volume
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
 from node.registry.bundle import Bundle
-from node.registry.golden import GoldenOutput, compare_golden, read_golden
+from node.registry.golden import GoldenInput, GoldenOutput, compare_golden, read_golden
+from node.registry.manifest import ClassifierEntry
 from node.report.write import write_evidence
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
@@ -34,14 +38,17 @@ from node.volume.read import read_volume
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Toolbox:
-    """A bundle, loaded: everything that is slow to load and serves many cases."""
+    """A bundle, loaded: everything that is slow to load and serves many cases.
+
+    ``extractor``, ``classifier`` and ``abstain`` are None in bundles that only segment.
+    """
 
     bundle: Bundle
     network: Network
     lesions: LesionSpec
-    extractor: Extractor
-    classifier: Classifier
-    abstain: AbstainRule
+    extractor: Extractor | None
+    classifier: Classifier | None
+    abstain: AbstainRule | None
 
 
 def open_toolbox(bundle: Bundle) -> Toolbox:
@@ -52,35 +59,53 @@ def open_toolbox(bundle: Bundle) -> Toolbox:
         bundle=bundle,
         network=Network.load(bundle.path / "segmenter.keras", InputSpec(**manifest.input)),  # type: ignore[arg-type]  # pydantic has checked the numbers
         lesions=LesionSpec(**manifest.lesions),
-        extractor=Extractor(
-            ExtractionSpec(
-                profile=PROFILES[entry.profile],
-                spacing_mm=entry.spacing_mm,
-                bin_width=entry.bin_width,
-                foreground_fraction=entry.foreground_fraction,
-            )
-        ),
-        classifier=Classifier.load(bundle.path / "classifier.skops"),
+        extractor=Extractor(extraction_spec(entry)) if entry else None,
+        classifier=Classifier.load(bundle.path / "classifier.skops") if entry else None,
         abstain=AbstainRule(
             low=entry.abstain_low, high=entry.abstain_high, novelty_limit=entry.novelty_limit
-        ),
+        )
+        if entry
+        else None,
+    )
+
+
+def extraction_spec(entry: ClassifierEntry) -> ExtractionSpec:
+    """Settings of the features that a bundle's classifier was trained on."""
+    return ExtractionSpec(
+        profile=PROFILES[entry.profile],
+        spacing_mm=entry.spacing_mm,
+        bin_width=entry.bin_width,
+        foreground_fraction=entry.foreground_fraction,
+        normalisation=entry.normalisation,
+        slice_spacing_mm=entry.slice_spacing_mm,
     )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """One series on its way through the stages.
+    """One series, with its companions, on its way through the stages.
 
     Parameters
     ----------
     series : Series
-        Checked by ``assemble``: ordered slices, with a geometry.
+        Checked by ``assemble``: ordered slices, with a geometry. Where the bundle has roles, the
+        series of the first one: the others come to its grid, and SEG and SR speak of it.
+    companions : mapping of str to Series
+        Role -> series, checked, for every role but the first.
+    prompts : tuple of Prompt
+        Where somebody pointed at lesions; for bundles of the kind "nodule".
     toolbox : Toolbox
     out_dir : Path
         Where results are written.
     prefix : str
         Of the names of the result files.
     settings : ReportSettings
+    volume : Volume
+        Of ``series``.
+    channels : tuple of Volume
+        ``volume`` and, on its grid, those of the companions, in the order of the bundle's roles.
+    warnings : tuple of str
+        What a reader should know of this case, in sentences.
     seconds : dict of str to float
         Time that each finished stage took.
     """
@@ -90,46 +115,67 @@ class Case:
     out_dir: Path
     prefix: str
     settings: ReportSettings
+    companions: Mapping[str, Series] = field(default_factory=dict)
+    prompts: tuple[Prompt, ...] = ()
     volume: Volume | None = None
+    channels: tuple[Volume, ...] = ()
     segmentation: Segmentation | None = None
     features: tuple[FeatureVector, ...] = ()
     findings: tuple[Finding, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 def read(case: Case) -> Case:
-    """Check that the bundle was made for such a series, and decode it."""
+    """Check that the bundle was made for such series, and decode them on one grid."""
     check_fit(case.series, case.toolbox.bundle)
-    return replace(case, volume=read_volume(case.series))
+    volume = read_volume(case.series)
+    return replace(case, volume=volume, channels=(volume,))
+
+
+def segment_slices(case: Case) -> Segmentation:
+    """Mark every voxel of the whole series, and take what hangs together for a lesion."""
+    assert case.volume is not None
+    tools = case.toolbox
+    probability = tools.network.predict(case.channels)
+    return find_lesions(case.volume, probability, tools.lesions, model_digest=tools.bundle.digest)
+
+
+SEGMENTERS: Mapping[str, Callable[[Case], Segmentation]] = MappingProxyType(
+    {
+        "slices": segment_slices,
+    }
+)
+"""Kind of bundle -> how it finds lesions."""
 
 
 def segment(case: Case) -> Case:
-    """Find the lesions."""
-    assert case.volume is not None
-    tools = case.toolbox
-    probability = tools.network.predict(case.volume)
-    segmentation = find_lesions(
-        case.volume, probability, tools.lesions, model_digest=tools.bundle.digest
-    )
-    return replace(case, segmentation=segmentation)
+    """Find the lesions, as the kind of the bundle has it."""
+    find = SEGMENTERS[case.toolbox.bundle.manifest.kind]
+    return replace(case, segmentation=find(case))
 
 
 def measure(case: Case) -> Case:
-    """Extract the radiomics features of every lesion."""
+    """Extract the radiomics features of every lesion, if the bundle uses any."""
     assert case.volume is not None
     assert case.segmentation is not None
+    extractor = case.toolbox.extractor
+    if extractor is None:
+        return case
     vectors = [
-        case.toolbox.extractor.extract(case.volume, case.segmentation, lesion)
+        extractor.extract(case.volume, case.segmentation, lesion)
         for lesion in case.segmentation.lesions
     ]
     return replace(case, features=tuple(vectors))
 
 
 def classify(case: Case) -> Case:
-    """Assess every lesion."""
-    tools = case.toolbox
-    findings = [classify_lesion(v, tools.classifier, tools.abstain) for v in case.features]
+    """Assess every lesion, if the bundle has a classifier."""
+    classifier, abstain = case.toolbox.classifier, case.toolbox.abstain
+    if classifier is None or abstain is None:
+        return case
+    findings = [classify_lesion(vector, classifier, abstain) for vector in case.features]
     return replace(case, findings=tuple(findings))
 
 
@@ -242,23 +288,32 @@ def check_fit(series: Series, bundle: Bundle) -> None:
         raise InputRejected(problems)
 
 
-def run_golden(toolbox: Toolbox, volume: Volume) -> GoldenOutput:
+def run_golden(toolbox: Toolbox, given: GoldenInput) -> GoldenOutput:
     """Make of a golden input what the stages would: mask, features and probability."""
-    probability = toolbox.network.predict(volume)
-    segmentation = find_lesions(
-        volume, probability, toolbox.lesions, model_digest=toolbox.bundle.digest
+    case = Case(
+        series=Series(
+            series_instance_uid=given.volume.series_instance_uid,
+            study_instance_uid=given.volume.study_instance_uid,
+            modality=given.volume.modality,
+            instances=(),
+        ),
+        toolbox=toolbox,
+        out_dir=Path(),
+        prefix="",
+        settings=ReportSettings(),
+        prompts=given.prompts,
+        volume=given.volume,
+        channels=given.channels,
     )
-    if not segmentation.lesions:
-        return GoldenOutput(
-            mask=segmentation.labels > 0, values=np.empty(0), probability=float("nan")
-        )
-    vector = toolbox.extractor.extract(volume, segmentation, segmentation.lesions[0])
-    finding = classify_lesion(vector, toolbox.classifier, toolbox.abstain)
-    malignant = finding.malignancy_probability
+    for stage in (segment, measure, classify):
+        case = stage(case)
+    assert case.segmentation is not None
+    finding = case.findings[0] if case.findings else None
+    probability = finding.malignancy_probability if finding else None
     return GoldenOutput(
-        mask=segmentation.labels > 0,
-        values=vector.values,
-        probability=float("nan") if malignant is None else malignant,
+        mask=case.segmentation.labels > 0,
+        values=case.features[0].values if case.features else np.empty(0),
+        probability=float("nan") if probability is None else probability,
     )
 
 
@@ -270,6 +325,6 @@ def check_golden(toolbox: Toolbox) -> None:
     SetupFault
         If something else comes out than when the bundle was packaged.
     """
-    volume, expected = read_golden(toolbox.bundle.path / "golden")
+    given, expected = read_golden(toolbox.bundle.path / "golden")
     name = f"{toolbox.bundle.manifest.name}/{toolbox.bundle.manifest.version}"
-    compare_golden(run_golden(toolbox, volume), expected, bundle=name)
+    compare_golden(run_golden(toolbox, given), expected, bundle=name)

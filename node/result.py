@@ -4,14 +4,28 @@ The schema is documented in ``node/README.md``; ``SCHEMA_VERSION`` rises when a 
 meaning or goes.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import node
 from node.domain.finding import Finding
 from node.domain.segmentation import Lesion
+from node.domain.volume import Volume
 from node.pipeline import Case
+from node.report.ibsi import IBSI_OF_FEATURE
 
 SCHEMA_VERSION = 1
+NOT_ASSESSED: Mapping[str, Any] = MappingProxyType(
+    {
+        "assessment": "Not assessed",
+        "reason": "the bundle has no classifier",
+        "malignancy_probability": None,
+        "predicted_type": "",
+        "type_probabilities": {},
+    }
+)
+"""Stands for the assessment where a bundle only outlines lesions."""
 
 
 def summarize_case(case: Case) -> dict[str, Any]:
@@ -25,13 +39,18 @@ def summarize_case(case: Case) -> dict[str, Any]:
         "status": "lesions" if case.segmentation.lesions else "no-lesions",
         "study_instance_uid": case.series.study_instance_uid,
         "series_instance_uid": case.series.series_instance_uid,
+        "roles": _roles(case),
         "slices": len(case.series.slices),
         "bundle": {"name": model.name, "version": model.version, "digest": model.digest},
         "software_version": node.__version__,
         "lesions": [
-            _lesion(lesion, findings[lesion.number], case.volume.source_uids)
+            {
+                **_measures(lesion, case.volume),
+                **(_assessment(findings[lesion.number]) if findings else NOT_ASSESSED),
+            }
             for lesion in case.segmentation.lesions
         ],
+        "warnings": list(case.warnings),
         "limitations": model.limitations,
         "seconds": dict(case.seconds),
         "evidence": [
@@ -46,7 +65,14 @@ def summarize_case(case: Case) -> dict[str, Any]:
     }
 
 
-def _lesion(lesion: Lesion, finding: Finding, source_uids: tuple[str, ...]) -> dict[str, Any]:
+def _roles(case: Case) -> dict[str, str]:
+    """Role -> Series Instance UID; empty for bundles of one series."""
+    roles = [role.name for role in case.toolbox.bundle.manifest.roles]
+    series = {**dict.fromkeys(roles[:1], case.series), **case.companions}
+    return {role: series[role].series_instance_uid for role in roles}
+
+
+def _measures(lesion: Lesion, volume: Volume) -> dict[str, Any]:
     return {
         "number": lesion.number,
         "tracking_uid": lesion.tracking_uid,
@@ -55,14 +81,27 @@ def _lesion(lesion: Lesion, finding: Finding, source_uids: tuple[str, ...]) -> d
         "short_axis_mm": round(lesion.short_axis_mm, 2),
         "maximum_3d_diameter_mm": round(lesion.maximum_3d_diameter_mm, 2),
         "centroid_lps_mm": [round(value, 2) for value in lesion.centroid_lps_mm],
-        "largest_slice_sop_instance_uid": source_uids[lesion.largest_slice],
+        "largest_slice_sop_instance_uid": volume.source_uids[lesion.largest_slice],
         "mean_probability": round(lesion.mean_probability, 3),
+    }
+
+
+def _assessment(finding: Finding) -> dict[str, Any]:
+    return {
         "assessment": finding.assessment.meaning,
         "reason": finding.reason,
         "malignancy_probability": _rounded(finding.malignancy_probability),
         "predicted_type": finding.predicted_type,
         "type_probabilities": {k: round(v, 4) for k, v in finding.type_probabilities.items()},
+        "contributions": [
+            _contribution(name, logit) for name, logit in finding.contributions.items()
+        ],
     }
+
+
+def _contribution(feature: str, logit: float) -> dict[str, Any]:
+    code, meaning = IBSI_OF_FEATURE.get(feature, ("", ""))
+    return {"feature": feature, "ibsi": code, "meaning": meaning, "logit": round(logit, 4)}
 
 
 def _rounded(value: float | None) -> float | None:

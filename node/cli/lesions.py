@@ -8,7 +8,12 @@ from rich.text import Text
 
 from node.cli.screen import table
 
-STYLES = {"Malignant": "bold red", "Benign": "green", "Indeterminate": "yellow"}
+STYLES = {
+    "Malignant": "bold red",
+    "Benign": "green",
+    "Indeterminate": "yellow",
+    "Not assessed": "dim",
+}
 
 
 def lesion_table(result: Mapping[str, Any]) -> Table:

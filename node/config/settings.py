@@ -13,6 +13,7 @@ AETitle = Annotated[
     ),
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Pattern = Annotated[str, StringConstraints(min_length=1)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:%-]{1,253}$")]
 BundleName = Annotated[
@@ -27,6 +28,12 @@ def _check_address(text: str) -> str:
     if text != "localhost":
         ip_address(text)
     return text
+
+
+def _check_range(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("the first number of a range is its lower end")
+    return ends
 
 
 Address = Annotated[str, AfterValidator(_check_address)]
@@ -54,7 +61,7 @@ class AssembleSettings(Frozen):
     """When a study counts as arrived."""
 
     quiet_time_s: Seconds = 10
-    minimum_slices: int = Field(3, ge=2)
+    minimum_slices: int = Field(3, ge=1)
 
 
 class JobSettings(Frozen):
@@ -149,13 +156,41 @@ class SeriesMatch(Frozen):
     contrast_agent: bool | None = None
 
 
+Range = Annotated[tuple[float, float], AfterValidator(_check_range)]
+
+
+class SequenceMatch(Frozen):
+    """Conditions that tell an MR sequence by its header; all given keys must match.
+
+    ``description`` means SeriesDescription, and ProtocolName where a series has none. It is
+    compared without regard to case, with ``*`` and ``?``; ``_ - . , / ( )`` count as spaces and
+    there is one at either end, so that ``"* post *"`` is the word and not "posterior".
+    One of ``scanning_sequence`` must be among the values of the attribute. A missing number
+    fails its range.
+    """
+
+    description: tuple[Pattern, ...] = ()
+    and_description: tuple[Pattern, ...] = ()
+    not_description: tuple[Pattern, ...] = ()
+    contrast_agent: bool | None = None
+    scanning_sequence: tuple[Text, ...] = ()
+    echo_time_ms: Range | None = None
+    repetition_time_ms: Range | None = None
+    inversion_time_ms: Range | None = None
+
+
 class RoutingRule(Frozen):
-    """One rule of ``routing.yaml``; the first rule that matches a series of a study wins."""
+    """One rule of ``routing.yaml``; the first rule that matches a series of a study wins.
+
+    ``roles`` takes the place of what a bundle of several sequences says of a role: alternatives
+    in the order of preference.
+    """
 
     name: Name
     match: SeriesMatch
     bundle: BundleName
     destinations: tuple[Name, ...] = Field(min_length=1)
+    roles: dict[Name, tuple[SequenceMatch, ...]] = Field(default_factory=dict)
 
 
 class Settings(Frozen):

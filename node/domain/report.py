@@ -27,7 +27,7 @@ class ModelIdentity:
     finding_type : Code
         What it segments, e.g. neoplasm.
     segmenter_name, classifier_name : str
-        For the algorithm identification.
+        For the algorithm identification; no classifier name where the model has none.
     limitations : str
         One sentence for the report.
     """
@@ -52,7 +52,7 @@ class Report:
     ----------
     segmentation : Segmentation
     findings : tuple of Finding
-        One for each lesion, in the order of their numbers.
+        One for each lesion, in the order of their numbers; none if the model does not classify.
     model : ModelIdentity
     """
 

@@ -42,7 +42,7 @@ class Bundle:
             anatomic_region=m.anatomic_region.code(),
             finding_type=m.finding_type.code(),
             segmenter_name=m.segmenter_name,
-            classifier_name=m.classifier_name,
+            classifier_name=m.classifier_name if m.classifier else "",
             limitations=m.limitations,
         )
 

@@ -1,13 +1,15 @@
 """The manifest of a bundle, ``bundle.yaml``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from node.config.settings import SequenceMatch
 from node.domain.code import Code
 from node.domain.errors import Problem, SetupFault
+from node.registry.sequences import SEQUENCES
 
 
 class _Frozen(BaseModel):
@@ -36,21 +38,51 @@ class Accepts(_Frozen):
     minimum_extent_mm: float = 100.0
 
 
+class RoleEntry(_Frozen):
+    """One of the series that a bundle needs, and how it is told from the others.
+
+    ``match`` holds alternatives in the order of preference; empty means those that the node knows
+    for a sequence of this name (``node.registry.sequences``).
+    """
+
+    name: str
+    match: tuple[SequenceMatch, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if not self.match and self.name not in SEQUENCES:
+            raise ValueError(f"role {self.name!r} needs 'match': the node knows {list(SEQUENCES)}")
+        return self
+
+    @property
+    def alternatives(self) -> tuple[SequenceMatch, ...]:
+        """What tells the series of this role, in the order of preference."""
+        return self.match or SEQUENCES[self.name]
+
+
 class ClassifierEntry(_Frozen):
-    """How the classifier's output is read."""
+    """How the classifier's output is read; without ``types`` it tells malignancy only."""
 
     profile: str
     bin_width: float
     spacing_mm: float
-    foreground_fraction: float
+    foreground_fraction: float = 0.0
+    normalisation: Literal["tissue", "none"] = "tissue"
+    slice_spacing_mm: float | None = None
     abstain_low: float
     abstain_high: float
     novelty_limit: float
-    types: tuple[str, ...]
+    types: tuple[str, ...] = ()
 
 
 class Manifest(_Frozen):
-    """``bundle.yaml``; ``files`` holds the SHA-256 of everything else in the folder."""
+    """``bundle.yaml``; ``files`` holds the SHA-256 of everything else in the folder.
+
+    Of ``kind`` "slices" the network sees whole slices of all roles, of "nodule" the surroundings
+    of a point. The first of ``roles`` is the reference: the others are resampled to its grid, and
+    SEG and SR speak of its series; no roles mean one series that the routing rule chooses. A
+    bundle without ``classifier`` outlines lesions and says nothing of their nature.
+    """
 
     name: str
     version: str
@@ -59,14 +91,16 @@ class Manifest(_Frozen):
     licence: str
     data: str
     limitations: str
+    kind: Literal["slices", "nodule"] = "slices"
+    roles: tuple[RoleEntry, ...] = ()
     segmenter_name: str
-    classifier_name: str
+    classifier_name: str = ""
     anatomic_region: CodeEntry
     finding_type: CodeEntry
     accepts: Accepts
     input: dict[str, float | int]
     lesions: dict[str, float]
-    classifier: ClassifierEntry
+    classifier: ClassifierEntry | None = None
     made_with: dict[str, str]
     files: dict[str, str]
 

@@ -112,14 +112,15 @@ def _compose(
     evaluated = _what_was_evaluated(report, headers[0])
     lesions = report.segmentation.lesions
     findings = {finding.lesion_number: finding for finding in report.findings}
-    if sorted(findings) != [lesion.number for lesion in lesions]:
+    assessed = lesions if report.model.classifier_name else ()
+    if sorted(findings) != [lesion.number for lesion in assessed]:
         raise ReportFault(f"{len(lesions)} lesions, findings for {sorted(findings)}")
     if lesions and seg is None:
         raise ReportFault("lesions were found but no segmentation shows them")
     groups = [
         lesion_group(
             lesion=lesion,
-            finding=findings[lesion.number],
+            finding=findings.get(lesion.number),
             report=report,
             seg=seg,
             source_series_uid=source_series_uid,

@@ -32,7 +32,7 @@ from node.report.uids import derive_uid
 def lesion_group(
     *,
     lesion: Lesion,
-    finding: Finding,
+    finding: Finding | None,
     report: Report,
     seg: Dataset,
     source_series_uid: str,
@@ -43,7 +43,7 @@ def lesion_group(
     Parameters
     ----------
     lesion, finding
-        What was measured and what was concluded.
+        What was measured and what was concluded; no finding from a model that only segments.
     report : Report
     seg : Dataset
         Segmentation whose segment ``lesion.number`` is the lesion.
@@ -68,9 +68,9 @@ def lesion_group(
         finding_sites=[FindingSite(concept(model.anatomic_region))],
         algorithm_id=algorithm_items(model.segmenter_name, model),
         measurements=_measure(lesion, finding, report, volume),
-        qualitative_evaluations=_evaluate(finding),
+        qualitative_evaluations=_evaluate(finding) if finding else None,
     )
-    if finding.reason:
+    if finding and finding.reason:
         _add_comment(group[0], finding.reason)
     return group
 
@@ -125,14 +125,8 @@ def text_item(name: Code, text: str) -> TextContentItem:
 
 
 def _measure(
-    lesion: Lesion, finding: Finding, report: Report, volume: Volume | None
+    lesion: Lesion, finding: Finding | None, report: Report, volume: Volume | None
 ) -> list[Measurement]:
-    model = report.model
-    classifier = AlgorithmIdentification(
-        name=plain_text(model.classifier_name, LONG_STRING),
-        version=plain_text(model.version, LONG_STRING),
-        family=dicom_codes.DCM.ArtificialIntelligence,
-    )
     measured = [
         _number(codes.VOLUME, round(lesion.volume_ml, 3), codes.MILLILITRE),
         _number(codes.LONG_AXIS, round(lesion.long_axis_mm, 2), codes.MILLIMETRE),
@@ -147,16 +141,26 @@ def _measure(
         measured.append(
             _number(codes.ATTENUATION, round(mean_hu, 1), codes.HOUNSFIELD, derivation=codes.MEAN)
         )
-    measured.append(
-        _percentage(codes.PROBABILITY_OF_CANCER, finding.malignancy_probability, classifier)
+    found = [number for number in measured if number is not None]
+    return found + (_classified(finding, report.model) if finding else [])
+
+
+def _classified(finding: Finding, model: ModelIdentity) -> list[Measurement]:
+    """Probabilities of the classifier, and the features that it saw."""
+    classifier = AlgorithmIdentification(
+        name=plain_text(model.classifier_name, LONG_STRING),
+        version=plain_text(model.version, LONG_STRING),
+        family=dicom_codes.DCM.ArtificialIntelligence,
     )
-    measured += [
-        _percentage(codes.type_probability_code(name), probability, classifier)
-        for name, probability in finding.type_probabilities.items()
+    told = [
+        _percentage(codes.PROBABILITY_OF_CANCER, finding.malignancy_probability, classifier),
+        *(
+            _percentage(codes.type_probability_code(name), probability, classifier)
+            for name, probability in finding.type_probabilities.items()
+        ),
     ]
-    return [number for number in measured if number is not None] + _measure_features(
-        finding.features, model
-    )
+    numbers = [number for number in told if number is not None]
+    return numbers + _measure_features(finding.features, model)
 
 
 def _measure_features(features: Mapping[str, float], model: ModelIdentity) -> list[Measurement]:

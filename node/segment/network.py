@@ -1,5 +1,6 @@
-"""Run the trained network over the slices of a volume."""
+"""Run the trained network over the slices of a volume, or of several on one grid."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ class Network:
     Parameters
     ----------
     model : keras.Model
-        Maps (batch, rows, columns, 1) to logits.
+        Maps (batch, rows, columns, channels) to logits.
     spec : InputSpec
         Preparation that it was trained with.
     batch : int
@@ -35,25 +36,37 @@ class Network:
 
         return cls(keras.models.load_model(path, compile=False), spec)
 
-    def predict(self, volume: Volume) -> NDArray[np.float16]:
+    def predict(self, channels: Volume | Sequence[Volume]) -> NDArray[np.float16]:
         """Return the tumour probability of every voxel.
+
+        Parameters
+        ----------
+        channels : Volume or sequence of Volume
+            One for each role, in the order of the bundle's roles and on one grid; the first is
+            the reference.
 
         Returns
         -------
         ndarray of float16, shape (z, y, x)
-            On the grid of the volume; 0 in slices that hold no tissue. Half precision keeps a
-            2,000-slice series within memory and is exact to 0.0005.
+            On the grid of the volumes; 0 in slices that hold no tissue in the reference. Half
+            precision keeps a 2,000-slice series within memory and is exact to 0.0005.
+
+        Raises
+        ------
+        ValueError
+            If the volumes lie on different grids.
         """
-        preparation = plan_preparation(volume, self.spec)
-        out = np.zeros(volume.voxels.shape, np.float16)
+        channels = (channels,) if isinstance(channels, Volume) else tuple(channels)
+        preparation = plan_preparation(channels[0], self.spec)
+        out = np.zeros(channels[0].voxels.shape, np.float16)
         evaluable = np.flatnonzero(preparation.evaluable)
         # A batch of constant size within a volume, so that the graph is traced once.
         batch = min(self.batch, len(evaluable))
         for start in range(0, len(evaluable), batch or 1):
             chosen = evaluable[start : start + batch]
-            images = np.zeros((batch, *preparation.padded, 1), np.float32)
+            images = np.zeros((batch, *preparation.padded, len(channels)), np.float32)
             for place, k in enumerate(chosen):
-                images[place, ..., 0] = preparation.apply(volume.voxels[k])
+                images[place] = preparation.apply_channels(channels, k)
             planes = self._predict(images)
             for k, plane in zip(chosen, planes, strict=False):  # a last batch is filled up
                 out[k] = preparation.undo(plane)

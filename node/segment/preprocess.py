@@ -1,5 +1,6 @@
 """From a volume to the network's input, slice by slice, and back; training uses the same code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,19 @@ class Preparation:
             out[:rows, :columns] = np.clip(scaled, self.spec.clip_low, self.spec.clip_high)
         return out
 
+    def apply_channels(self, channels: Sequence[Volume], k: int) -> NDArray[np.float32]:
+        """Prepare slice ``k`` of every role by itself; shape ``(*padded, channels)``.
+
+        Raises
+        ------
+        ValueError
+            If the volumes lie on different grids.
+        """
+        shapes = {volume.voxels.shape for volume in channels}
+        if len(shapes) != 1:
+            raise ValueError(f"channels of several shapes: {sorted(shapes)}")
+        return np.stack([self.apply(volume.voxels[k]) for volume in channels], axis=-1)
+
     def apply_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Bring a mask (rows, columns) the same way; values are area shares, shape ``padded``."""
         out = np.zeros(self.padded, np.float32)
@@ -95,8 +109,21 @@ def resize(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.flo
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
 
 
+def prepare_slices(channels: Sequence[Volume], spec: InputSpec) -> NDArray[np.float32]:
+    """Prepare all slices of the roles of one case, as the network sees them.
+
+    Returns
+    -------
+    ndarray of float32, shape (z, padded rows, padded columns, channels)
+        Also the slices that hold no tissue; ``plan_preparation`` tells which those are.
+    """
+    preparation = plan_preparation(channels[0], spec)
+    slices = range(len(channels[0].voxels))
+    return np.stack([preparation.apply_channels(channels, k) for k in slices])
+
+
 def plan_preparation(volume: Volume, spec: InputSpec) -> Preparation:
-    """Work out hanging, grid and evaluable slices of a volume."""
+    """Work out hanging, grid and evaluable slices of a volume: of the reference, among several."""
     hanging = find_hanging(volume.geometry)
     _, row_mm, column_mm = volume.geometry.spacing_mm
     if hanging.transpose:

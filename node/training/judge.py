@@ -38,7 +38,7 @@ def judge_slices(slices: Sequence[LabelledCase], toolbox: Toolbox) -> SliceResul
 
 
 def _judge(item: LabelledCase, toolbox: Toolbox) -> tuple[float, bool, float, bool, str]:
-    probability = toolbox.network.predict(item.volume)
+    probability = toolbox.network.predict(item.volumes)
     segmentation = find_lesions(
         item.volume, probability, toolbox.lesions, model_digest=toolbox.bundle.digest
     )
@@ -47,6 +47,8 @@ def _judge(item: LabelledCase, toolbox: Toolbox) -> tuple[float, bool, float, bo
         return dice, False, float("nan"), False, ""
     largest = segmentation.lesions[0]
     hit = measure_dice(segmentation.labels == largest.number, item.mask) >= HIT_DICE
+    if toolbox.extractor is None or toolbox.classifier is None or toolbox.abstain is None:
+        return dice, hit, float("nan"), False, ""  # the bundle only segments
     vector = toolbox.extractor.extract(item.volume, segmentation, largest)
     finding = classify_lesion(vector, toolbox.classifier, toolbox.abstain)
     if finding.malignancy_probability is None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from node.registry.bundle import Bundle
+from node.registry.manifest import Manifest
 from node.training.recipe import Recipe
 
 
@@ -57,10 +58,7 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
 Research use, not for diagnosis.
 
 - **Segmenter**: {manifest.segmenter_name}, slice by slice on a {recipe.input.spacing_mm} mm grid.
-- **Classifier**: {manifest.classifier_name}, on the {manifest.classifier.profile} features of the
-  largest slice of each predicted lesion; indeterminate between probabilities
-  {manifest.classifier.abstain_low} and {manifest.classifier.abstain_high}, or beyond a novelty of
-  {manifest.classifier.novelty_limit}.
+- **Classifier**: {_describe_classifier(manifest)}
 - **Data**: {manifest.data}
 - **Licence of the weights**: {manifest.licence}
 - **A lesion** is a connected mark of probability {manifest.lesions["threshold"]} or more, with a
@@ -87,3 +85,13 @@ if the recipe asks for tumour-free slices) measures them again.
 """
     )
     return path
+
+
+def _describe_classifier(manifest: Manifest) -> str:
+    entry = manifest.classifier
+    if entry is None:
+        return "none; lesions are outlined and not assessed."
+    return f"""{manifest.classifier_name}, on the {entry.profile} features of the
+  largest slice of each predicted lesion; indeterminate between probabilities
+  {entry.abstain_low} and {entry.abstain_high}, or beyond a novelty of
+  {entry.novelty_limit}."""

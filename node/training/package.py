@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,9 +12,10 @@ from typing import Any
 import yaml
 
 from node.domain.errors import SetupFault
+from node.domain.prompt import Prompt
 from node.pipeline import open_toolbox, run_golden
 from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
-from node.registry.golden import save_golden
+from node.registry.golden import GoldenInput, save_golden
 from node.segment.lesions import LesionSpec
 from node.segment.unet import UNetSpec, build_unet
 from node.training.datasets.labelled import LabelledCase
@@ -97,12 +99,17 @@ def write_bundle(
 
 
 def add_golden(bundle: Bundle, candidates: Sequence[LabelledCase]) -> Bundle:
-    """Add the golden case: the first candidate that the bundle classifies."""
+    """Add the golden case: the first candidate that the bundle finds and, if it can, classifies."""
     toolbox = open_toolbox(bundle)
     for item in candidates:
-        output = run_golden(toolbox, item.volume)
-        if output.probability == output.probability:  # not NaN
-            save_golden(bundle.path / "golden", item.volume, output)
+        point = item.point_lps_mm
+        given = GoldenInput(
+            channels=item.volumes, prompts=() if point is None else (Prompt(point_lps_mm=point),)
+        )
+        output = run_golden(toolbox, given)
+        is_classified = toolbox.classifier is None or not math.isnan(output.probability)
+        if output.mask.any() and is_classified:
+            save_golden(bundle.path / "golden", given, output)
             return reseal(bundle)
     raise SetupFault("no candidate for the golden case is classified by the bundle")
 

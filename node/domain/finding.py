@@ -29,6 +29,9 @@ class Finding:
         Probability of every tumour type that the bundle knows.
     features : mapping of str to float
         The features that the classifier used, by PyRadiomics name; undefined ones left out.
+    contributions : mapping of str to float
+        The features that counted most, by PyRadiomics name, largest first: change in the logit of
+        malignancy against the median training lesion; above 0 speaks for malignant.
     """
 
     lesion_number: int
@@ -38,3 +41,4 @@ class Finding:
     predicted_type: str = ""
     type_probabilities: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, float] = field(default_factory=dict)

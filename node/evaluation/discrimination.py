@@ -62,3 +62,10 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def bootstrap_mean(
+    patients: NDArray[Any], values: NDArray[np.float64], *, rng: np.random.Generator
+) -> tuple[float, float]:
+    """95 % interval of a mean over samples, drawing patients, see ``bootstrap_interval``."""
+    return bootstrap_interval(patients, lambda drawn: float(values[drawn].mean()), rng=rng)

@@ -1,75 +1,34 @@
-"""Tune an SVM by a genetic algorithm over kernel, C, gamma and a feature mask (DEAP)."""
+"""Tune an SVM by a genetic algorithm over kernel, C, gamma and a feature mask (DEAP).
+
+References
+----------
+Fortin et al., DEAP, JMLR 13, 2012; Huang, Wang, Expert Syst Appl 31(2), 2006,
+doi:10.1016/j.eswa.2005.09.024 (genes of kernel parameters and a feature mask).
+"""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from deap import algorithms, base, creator, tools
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
-from node.evaluation.discrimination import measure_auc
 from node.training.recipe import ClassifierRecipe
+from node.training.svm_objective import (
+    KERNELS,
+    LOG2_C,
+    LOG2_GAMMA,
+    BudgetSpent,
+    Genome,
+    Objective,
+    SearchResult,
+    make_default,
+)
 
-KERNELS = ("linear", "rbf")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Genome:
-    """One candidate SVM.
-
-    Parameters
-    ----------
-    kernel : str
-    log2_c, log2_gamma : float
-        Gamma is a multiple of one over the number of kept features.
-    columns : tuple of int
-        Features that it may use.
-    """
-
-    kernel: str
-    log2_c: float
-    log2_gamma: float
-    columns: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """What the search found.
-
-    Parameters
-    ----------
-    genome : Genome
-        Highest fitness of all.
-    fitness : float
-        Cross-validated AUC less the charge for features.
-    history : list of dict
-        Per generation: best fitness so far, and the mean of the population.
-    """
-
-    genome: Genome
-    fitness: float
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-def build_svm(genome: Genome) -> Pipeline:
-    """Build the unfitted pipeline of a genome; it takes the kept columns only."""
-    return make_pipeline(
-        StandardScaler(),
-        SVC(
-            kernel=genome.kernel,
-            C=2.0**genome.log2_c,
-            gamma=2.0**genome.log2_gamma / len(genome.columns),
-            class_weight="balanced",
-            decision_function_shape="ovr",
-        ),
-    )
+#: Generations in a row without a new individual after which the search has run dry.
+DRY_GENERATIONS = 20
 
 
 def search_svm(
@@ -79,8 +38,12 @@ def search_svm(
     *,
     settings: ClassifierRecipe,
     seed: int,
+    evaluations: int | None = None,
 ) -> SearchResult:
     """Search for the SVM with the best AUC in cross-validation grouped by patient.
+
+    The default SVM is one of the first generation, so that the result is never worse than it by
+    the search's own measure.
 
     Parameters
     ----------
@@ -91,57 +54,72 @@ def search_svm(
         ``feature_charge`` is taken off the fitness for each feature kept.
     seed : int
         The whole search is reproduced from it.
+    evaluations : int, optional
+        Go on until so many distinct individuals were cross-validated, instead of for the number of
+        generations in the settings.
     """
-    count = values.shape[1]
-    folds = list(
-        StratifiedGroupKFold(settings.folds, shuffle=True, random_state=seed).split(
-            values, labels, patients
-        )
+    objective = Objective(
+        values, labels, patients, settings=settings, seed=seed, budget=evaluations
     )
-    known: dict[Genome, float] = {}
-
-    def judge(individual: list[float]) -> tuple[float]:
-        genome = _decode(individual)
-        if genome not in known:
-            known[genome] = _cross_validate(genome, values, labels, folds) - (
-                settings.feature_charge * len(genome.columns)
-            )
-        return (known[genome],)
-
+    history: list[dict[str, float]] = []
     with _seeded_random(seed), _individual_type() as individual_type:
-        toolbox = base.Toolbox()
-        toolbox.register("individual", lambda: individual_type(_draw(count)))
-        toolbox.register("population", tools.initRepeat, list, toolbox.individual)
-        toolbox.register("evaluate", judge)
-        toolbox.register("mate", tools.cxUniform, indpb=0.5)
-        toolbox.register("mutate", _mutate)
-        toolbox.register("select", tools.selTournament, tournsize=3)
-        statistics = tools.Statistics(lambda one: one.fitness.values[0])
-        statistics.register("best", max)
-        statistics.register("mean", lambda v: float(np.mean(v)))
-        hall = tools.HallOfFame(1)
-        _, logbook = algorithms.eaMuPlusLambda(
-            toolbox.population(n=settings.population),
-            toolbox,
-            mu=settings.population,
-            lambda_=settings.population,
-            cxpb=0.6,
-            mutpb=0.4,
-            ngen=settings.generations,
-            stats=statistics,
-            halloffame=hall,
-            verbose=False,
-        )
-        best = hall[0]
-    so_far = np.maximum.accumulate([float(row["best"]) for row in logbook])
+        toolbox = _make_toolbox(objective, individual_type)
+        try:
+            population = [individual_type(encode(make_default(objective.count), objective.count))]
+            population += toolbox.population(n=settings.population - 1)
+            _judge(population, toolbox)
+            history.append(_summarize(population, objective, generation=0))
+            dry = 0
+            while dry < DRY_GENERATIONS:
+                if evaluations is None and len(history) > settings.generations:
+                    break
+                before = objective.evaluations
+                population = _breed(population, toolbox)
+                history.append(_summarize(population, objective, generation=len(history)))
+                dry = dry + 1 if objective.evaluations == before else 0
+        except BudgetSpent:
+            history.append({**objective.trace[-1], "generation": float(len(history))})
+    assert objective.best is not None
     return SearchResult(
-        genome=_decode(best),
-        fitness=float(best.fitness.values[0]),
-        history=[
-            {"generation": float(row["gen"]), "best": float(best_so_far), "mean": row["mean"]}
-            for row, best_so_far in zip(logbook, so_far, strict=True)
-        ],
+        genome=objective.best,
+        fitness=objective.fitness,
+        history=tuple(history),
+        evaluations=objective.evaluations,
     )
+
+
+def _make_toolbox(objective: Objective, individual_type: Any) -> base.Toolbox:
+    toolbox = base.Toolbox()
+    toolbox.register("individual", lambda: individual_type(draw(objective.count)))
+    toolbox.register("population", tools.initRepeat, list, toolbox.individual)
+    toolbox.register("evaluate", lambda individual: (objective.judge(decode(individual)),))
+    toolbox.register("mate", tools.cxUniform, indpb=0.5)
+    toolbox.register("mutate", _mutate)
+    toolbox.register("select", tools.selTournament, tournsize=3)
+    return toolbox
+
+
+def _judge(individuals: list[Any], toolbox: base.Toolbox) -> None:
+    for individual in individuals:
+        if not individual.fitness.valid:
+            individual.fitness.values = toolbox.evaluate(individual)
+
+
+def _breed(population: list[Any], toolbox: base.Toolbox) -> list[Any]:
+    """Return the next generation: the best so far, and winners of tournaments (mu + lambda)."""
+    offspring = algorithms.varOr(population, toolbox, len(population), cxpb=0.6, mutpb=0.4)
+    _judge(offspring, toolbox)
+    everyone = population + offspring
+    elite = tools.selBest(everyone, 1)
+    return elite + toolbox.select(everyone, len(population) - 1)
+
+
+def _summarize(population: list[Any], objective: Objective, *, generation: int) -> dict[str, float]:
+    return {
+        **objective.trace[-1],
+        "generation": float(generation),
+        "mean": float(np.mean([individual.fitness.values[0] for individual in population])),
+    }
 
 
 @contextmanager
@@ -166,26 +144,28 @@ def _seeded_random(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-def _draw(count: int) -> list[float]:
+def draw(count: int) -> list[float]:
+    """Draw genes from the global ``random``: kernel, C, gamma, and a mask of a random density."""
     share = random.uniform(0.1, 0.6)  # noqa: S311 - a search needs no cryptography
     mask = [float(random.random() < share) for _ in range(count)]  # noqa: S311 - as above
     kernel = float(random.random() < 0.7)  # noqa: S311 - as above
-    return [kernel, random.uniform(-6, 10), random.uniform(-8, 5), *mask]  # noqa: S311 - as above
+    return [kernel, random.uniform(*LOG2_C), random.uniform(*LOG2_GAMMA), *mask]  # noqa: S311 - as above
 
 
 def _mutate(individual: list[float]) -> tuple[list[float]]:
     count = len(individual) - 3
     if random.random() < 0.1:  # noqa: S311 - as above
         individual[0] = 1 - individual[0]
-    individual[1] = min(10.0, max(-6.0, individual[1] + random.gauss(0, 1)))
-    individual[2] = min(5.0, max(-8.0, individual[2] + random.gauss(0, 1)))
+    for place, (low, high) in ((1, LOG2_C), (2, LOG2_GAMMA)):
+        individual[place] = min(high, max(low, individual[place] + random.gauss(0, 1)))
     for place in range(3, len(individual)):
         if random.random() < 3 / count:  # noqa: S311 - as above
             individual[place] = 1 - individual[place]
     return (individual,)
 
 
-def _decode(individual: list[float]) -> Genome:
+def decode(individual: list[float]) -> Genome:
+    """Read genes; a linear kernel has no gamma, and an empty mask keeps the first feature."""
     columns = tuple(i for i, kept in enumerate(individual[3:]) if kept)
     return Genome(
         kernel=KERNELS[int(individual[0])],
@@ -195,17 +175,8 @@ def _decode(individual: list[float]) -> Genome:
     )
 
 
-def _cross_validate(
-    genome: Genome,
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]],
-) -> float:
-    kept = values[:, genome.columns]
-    scores = []
-    for fitting, judging in folds:
-        svm = build_svm(genome).fit(kept[fitting], labels[fitting])
-        scores.append(
-            measure_auc(labels[judging], svm.decision_function(kept[judging]), svm.classes_)
-        )
-    return float(np.mean(scores))
+def encode(genome: Genome, count: int) -> list[float]:
+    """Write a genome as genes over ``count`` features."""
+    kept = set(genome.columns)
+    mask = [float(i in kept) for i in range(count)]
+    return [float(KERNELS.index(genome.kernel)), genome.log2_c, genome.log2_gamma, *mask]

@@ -5,7 +5,7 @@ of the largest slice where the volume is a single slice, else in space.
 
 References
 ----------
-Sphericity and compactness: IBSI QCFX, SKGS (arXiv:1612.07003); the area and surface are those of
+Compactness is the sphericity of IBSI (QCFX, arXiv:1612.07003); area and surface are those of
 the voxel faces, so that their values differ from those of a mesh by a factor.
 """
 

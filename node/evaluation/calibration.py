@@ -1,0 +1,114 @@
+"""Whether probabilities mean what they say: Brier score, reliability.
+
+References
+----------
+Brier, Mon Weather Rev 78(1), 1950; Brocker, Smith, Weather Forecast 22(3), 2007,
+doi:10.1175/WAF993.1 (reliability diagrams).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node.evaluation.discrimination import bootstrap_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReliabilityBin:
+    """Lesions whose probability is alike.
+
+    Parameters
+    ----------
+    predicted, observed : float
+        Mean probability, and share that is malignant.
+    interval : tuple of float
+        95 % interval of ``observed``, by bootstrap over patients.
+    count : int
+    """
+
+    predicted: float
+    observed: float
+    interval: tuple[float, float]
+    count: int
+
+
+def measure_brier(labels: NDArray[Any], probability: NDArray[np.float64]) -> float:
+    """Mean squared error of probabilities.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+    probability : ndarray, shape (n, classes)
+        In the sorted order of the classes. Half the sum over classes is meant, so that two classes
+        give the usual score of one of them.
+    """
+    truth = labels[:, None] == np.unique(labels)[None]
+    return float(((probability - truth) ** 2).sum(axis=1).mean() / 2)
+
+
+def measure_reliability(
+    truth: NDArray[np.bool_],
+    probability: NDArray[np.float64],
+    patients: NDArray[Any],
+    *,
+    rng: np.random.Generator,
+    bins: int = 6,
+) -> list[ReliabilityBin]:
+    """Share that is malignant among lesions of like probability, in bins of like size."""
+    edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
+    place = np.searchsorted(edges, probability, side="right")
+    found = []
+    for number in np.unique(place):
+        rows = np.flatnonzero(place == number)
+        observed = truth[rows].astype(np.float64)
+        found.append(
+            ReliabilityBin(
+                predicted=float(probability[rows].mean()),
+                observed=float(observed.mean()),
+                interval=bootstrap_mean(patients[rows], observed, rng=rng),
+                count=len(rows),
+            )
+        )
+    return found
+
+
+def measure_calibration_error(bins: list[ReliabilityBin]) -> float:
+    """Mean gap between predicted and observed, weighted by count (expected calibration error)."""
+    total = sum(one.count for one in bins)
+    return sum(one.count * abs(one.predicted - one.observed) for one in bins) / total
+
+
+def draw_reliability(bins: list[ReliabilityBin], path: Path, *, title: str) -> None:
+    """Draw the reliability diagram as PNG."""
+    from matplotlib.figure import Figure  # deferred: it loads slowly
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect")
+    predicted = [one.predicted for one in bins]
+    observed = np.array([one.observed for one in bins])
+    low, high = np.array([one.interval for one in bins]).T
+    axes.errorbar(
+        predicted,
+        observed,
+        yerr=[np.maximum(observed - low, 0), np.maximum(high - observed, 0)],
+        marker="o",
+        capsize=3,
+        label="lesions, 95 % interval over patients",
+    )
+    for one in bins:
+        axes.annotate(
+            f"n={one.count}", (one.predicted, one.observed), (4, -12), textcoords="offset points"
+        )
+    axes.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        xlabel="predicted probability of malignancy",
+        ylabel="share that is malignant",
+        title=title,
+    )
+    axes.legend(loc="upper left")
+    figure.savefig(path, dpi=120)

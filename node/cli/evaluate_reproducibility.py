@@ -78,13 +78,13 @@ def reproducibility(
     extraction = source.extraction
     if recipe is not None:
         from node.training.recipe import load_recipe
-        from node.training.segmenter import split_slices
+        from node.training.segmenter import split_cases
 
         settings = load_recipe(recipe)
         if settings.dataset != dataset:
             raise typer.BadParameter(f"is for {settings.dataset}", param_hint="--recipe")
         extraction = extraction_of(settings, extraction)
-        parts = split_slices(labelled, settings)
+        parts = split_cases(labelled, settings)
         labelled = [case for case in labelled if parts[case.patient] != "test"]
     if profile is not None:
         extraction = replace(extraction, profile=PROFILES[profile])

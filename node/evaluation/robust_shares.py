@@ -128,7 +128,7 @@ def _draw_shares(axis: Any, defined: Mapping[str, Reliability], class_of: Any, t
         values = [one.icc for feature, one in defined.items() if class_of(feature) == name]
         best = sum(value >= EXCELLENT for value in values) / len(values)
         good = sum(value >= GOOD for value in values) / len(values)
-        parts = ((0.0, best, "C2"), (best, good - best, "C8"), (good, 1 - good, "0.85"))
+        parts = ((0.0, best, "#08519c"), (best, good - best, "#6baed6"), (good, 1 - good, "0.85"))
         for start, width, colour in parts:
             axis.barh(row, width, left=start, color=colour)
     labels = [f"ICC ≥ {EXCELLENT:.2f}", f"{GOOD:.2f} to {EXCELLENT:.2f}", f"below {GOOD:.2f}"]
@@ -138,7 +138,8 @@ def _draw_shares(axis: Any, defined: Mapping[str, Reliability], class_of: Any, t
     )
     axis.set(xlim=(0, 1), xlabel=f"share of features by {title}")
     if names:
-        axis.legend(axis.containers[:3], labels, ncols=3, fontsize="small", loc="lower right")
+        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "frameon": False}
+        axis.legend(axis.containers[:3], labels, ncols=3, fontsize="small", **place)
 
 
 def _rounded(one: Reliability) -> dict[str, float | None]:

@@ -128,28 +128,6 @@ def plot_roc(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> bytes:
     return save_png(figure)
 
 
-def plot_reliability(truth: NDArray[Any], probability: NDArray[Any], *, bins: int = 8) -> bytes:
-    """Plot how often it was malignant against the probability given, in bins of equal size."""
-    figure = new_figure(4.2, 4.0)
-    axes = tidy(figure.subplots())
-    order = np.argsort(probability, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    given = [float(np.mean(probability[part])) for part in parts]
-    seen = [float(np.mean(truth[part])) for part in parts]
-    axes.plot([0, 1], [0, 1], "--", color="#b6bec9", linewidth=1, label="as it should be")
-    axes.plot(given, seen, "o-", color=COLOURS[0], markersize=6, label="as it was")
-    marks = [np.asarray(probability)[np.asarray(truth) == one] for one in (False, True)]
-    axes.plot(marks[0], np.full(len(marks[0]), -0.03), "|", color=GREY, alpha=0.3, markersize=6)
-    axes.plot(marks[1], np.full(len(marks[1]), 1.03), "|", color=GREY, alpha=0.3, markersize=6)
-    axes.set_xlim(-0.05, 1.05)
-    axes.set_ylim(-0.06, 1.06)
-    axes.set_aspect("equal")
-    axes.set_xlabel("probability of malignancy that the model gave")
-    axes.set_ylabel("share that was malignant")
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
-    return save_png(figure)
-
-
 def plot_coverage(
     confidence: NDArray[Any],
     correct: NDArray[Any],

@@ -1,19 +1,20 @@
-"""Figures of a bundle on labelled slices, by patient, with intervals."""
+"""Figures of a bundle on labelled slices or volumes, by patient, with intervals."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss
 
-from node.evaluation.discrimination import bootstrap_interval, measure_auc
+from node.evaluation.delong import rank_auc
+from node.evaluation.discrimination import bootstrap_interval
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SliceResults:
-    """What a bundle said of labelled slices; one row each.
+    """What a bundle said of labelled cases (slices or volumes); one row each.
 
     Parameters
     ----------
@@ -29,6 +30,10 @@ class SliceResults:
     decided : ndarray of bool, shape (n,)
         The assessment was not indeterminate.
     predicted_types : ndarray of str, shape (n,)
+    known : ndarray of bool, shape (n,), optional
+        The labels tell whether it is malignant; without it, all of them do.
+    unit : str
+        What a case is, in the plural: "slices" or "volumes".
     """
 
     patients: NDArray[np.str_]
@@ -40,33 +45,47 @@ class SliceResults:
     probability: NDArray[np.float64]
     decided: NDArray[np.bool_]
     predicted_types: NDArray[np.str_]
+    known: NDArray[np.bool_] = field(default_factory=lambda: np.array([], bool))
+    unit: str = "slices"
+
+    def __post_init__(self) -> None:
+        if len(self.known) != len(self.patients):
+            object.__setattr__(self, "known", np.ones(len(self.patients), bool))
 
 
 def measure_slices(results: SliceResults, *, seed: int) -> dict[str, Any]:
-    """Return every figure with its 95 % interval, for all patients and for subgroups."""
+    """Return every figure with its 95 % interval, for all patients and for subgroups.
+
+    Figures that the labels or the bundle have nothing for (types, malignancy) are left out.
+    """
     rng = np.random.default_rng(seed)
     everyone = np.ones(len(results.patients), bool)
-    numeric = np.array([patient[0].isdigit() for patient in results.patients])
+    numeric = np.array([patient[0].isdigit() for patient in results.patients], bool)
+    judged = results.found & results.known
     figures: dict[str, Any] = {
         "patients": len(np.unique(results.patients)),
-        "slices": len(results.patients),
+        results.unit: len(results.patients),
         "dice": _dice(results, everyone, rng),
         "dice_by_type": {
             str(kind): _dice(results, results.tumour_types == kind, rng)
             for kind in np.unique(results.tumour_types)
+            if kind
         },
         "detection": _figure(results, everyone, lambda rows: float(results.hit[rows].mean()), rng),
-        "malignancy": _malignancy(results, results.found, rng),
-        "malignancy_numeric_ids": _malignancy(results, results.found & numeric, rng),
-        "type_accuracy": _figure(
+    }
+    if judged.any():
+        figures["malignancy"] = _malignancy(results, judged, rng)
+    if (judged & numeric).any():
+        figures["malignancy_numeric_ids"] = _malignancy(results, judged & numeric, rng)
+    if results.predicted_types.astype(bool).any():
+        figures["type_accuracy"] = _figure(
             results,
             results.found,
             lambda rows: float(
                 (results.predicted_types[rows] == results.tumour_types[rows]).mean()
             ),
             rng,
-        ),
-    }
+        )
     return figures
 
 
@@ -94,7 +113,7 @@ def _figure(
         "value": _round(value),
         "interval_95": [_round(low), _round(high)],
         "patients": len(np.unique(results.patients[chosen])),
-        "slices": len(chosen),
+        results.unit: len(chosen),
     }
 
 
@@ -117,20 +136,15 @@ def _dice(
         "median": _round(float(np.median(means))),
         "interval_95": [_round(low), _round(high)],
         "patients": len(patients),
-        "slices": int(rows.sum()),
+        results.unit: int(rows.sum()),
     }
 
 
 def _malignancy(
     results: SliceResults, rows: NDArray[np.bool_], rng: np.random.Generator
 ) -> dict[str, Any]:
-    both = np.array([False, True])
-
     def auc(chosen: NDArray[np.intp]) -> float:
-        truth = results.malignant[chosen]
-        if truth.all() or not truth.any():
-            return float("nan")
-        return measure_auc(truth, results.probability[chosen], both)
+        return rank_auc(results.malignant[chosen], results.probability[chosen])
 
     def accuracy(chosen: NDArray[np.intp]) -> float:
         called = results.probability[chosen] >= 0.5
@@ -151,10 +165,7 @@ def _malignancy(
     patient_score = np.array([results.probability[one].mean() for one in by_patient])
 
     def patient_auc(drawn: NDArray[np.intp]) -> float:
-        truth = patient_truth[drawn]
-        if truth.all() or not truth.any():
-            return float("nan")
-        return measure_auc(truth, patient_score[drawn], both)
+        return rank_auc(patient_truth[drawn], patient_score[drawn])
 
     low, high = bootstrap_interval(patients, patient_auc, rng=rng)
     return {

@@ -8,7 +8,6 @@ from node.evaluation.pictures import Outlined, choose_slice, draw_cases
 from node.evaluation.plots import (
     plot_by_group,
     plot_coverage,
-    plot_reliability,
     plot_robustness,
     plot_roc,
     plot_shares,
@@ -43,12 +42,11 @@ SCORE = np.clip(0.4 * TRUTH + 0.6 * RNG.random(60), 0, 1)
             unit="lesions",
         ),
         lambda: plot_roc({"by patient": (TRUTH, SCORE)}),
-        lambda: plot_reliability(TRUTH, SCORE),
         lambda: plot_coverage(np.abs(SCORE - 0.5), (SCORE > 0.5) == TRUTH, coverage=0.8, error=0.1),
         lambda: plot_robustness([point(m, level, 0.9 - level) for m in "ab" for level in (0, 0.2)]),
         lambda: plot_volumes(np.array([1.0, 0.0, 5.0]), np.array([2.0, 1.0, 0.0]), label="ml"),
     ],
-    ids=["groups", "shares", "roc", "reliability", "coverage", "robustness", "volumes"],
+    ids=["groups", "shares", "roc", "coverage", "robustness", "volumes"],
 )
 def test_plots_are_pictures_that_show_something_and_repeat(draw):
     picture = pixels(draw())

@@ -23,7 +23,7 @@ from node.training.judge import judge_slices
 from node.training.model_card import write_card
 from node.training.package import add_golden, export_network, reseal, write_bundle
 from node.training.recipe import Recipe, load_recipe
-from node.training.segmenter import read_dataset, read_negatives, split_slices
+from node.training.segmenter import read_dataset, read_negatives, split_cases
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ def train_classifier(
     network = Network.load(exported, InputSpec(**recipe.input.model_dump()))
     slices = read_dataset(recipe, data_dir)
     negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
+    parts = {**split_cases(slices, recipe), **split_cases(negatives, recipe)}
     slices, negatives = slices[::every], negatives[::every]
     lesions = _lesions(recipe, [*slices, *negatives], parts, network, run_dir)
     table = _features(recipe, slices, parts, network=network, lesions=lesions, run_dir=run_dir)
@@ -115,7 +115,7 @@ def evaluate_bundle(
     recipe = load_recipe(bundle.path / "recipe.yaml")
     slices = read_dataset(recipe, data_dir)
     negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
+    parts = {**split_cases(slices, recipe), **split_cases(negatives, recipe)}
     return evaluate_slices(bundle, slices, negatives, parts, recipe)
 
 

@@ -17,7 +17,7 @@ from node.pipeline import open_toolbox, run_golden
 from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
 from node.registry.golden import GoldenInput, save_golden
 from node.segment.lesions import LesionSpec
-from node.segment.unet import UNetSpec, build_unet
+from node.segment.msa_resunet import NetworkSpec, build_network, keep_answer
 from node.training.datasets.labelled import LabelledCase
 from node.training.fit_svm import FittedClassifier
 from node.training.recipe import Recipe
@@ -26,17 +26,15 @@ MADE_WITH = ("keras", "scikit-learn", "pyradiomics-bhklab", "deap", "numpy", "si
 
 
 def export_network(checkpoint: Path, recipe: Recipe, path: Path) -> None:
-    """Rebuild the network in float32, so that it serves on any processor, and save it."""
+    """Rebuild the network in float32 with its answer alone, to serve on any processor; save it."""
     import keras
 
     trained = keras.models.load_model(checkpoint, compile=False)
     keras.mixed_precision.set_global_policy("float32")
-    settings = recipe.segmenter
-    plain = build_unet(
-        UNetSpec(filters=settings.filters, blocks=settings.blocks, dropout=settings.dropout)
-    )
+    spec = NetworkSpec(channels=trained.input_shape[-1], **recipe.segmenter.network.model_dump())
+    plain = build_network(spec)
     plain.set_weights(trained.get_weights())
-    plain.save(path)
+    keep_answer(plain).save(path)
 
 
 def write_bundle(

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from node.domain.errors import Problem, SetupFault
+from node.training.augment.recipe import AugmentRecipe
 
 
 class _Frozen(BaseModel):
@@ -32,21 +33,116 @@ class LesionCandidates(_Frozen):
     minimum_peak: tuple[float, ...] = (0.7,)
 
 
-class SegmenterRecipe(_Frozen):
-    """The network and its training."""
+class NetworkRecipe(_Frozen):
+    """The network, see ``node.segment.msa_resunet.NetworkSpec``."""
 
     filters: tuple[int, ...] = (16, 32, 64, 128, 192)
-    blocks: int = 1
     dropout: float = 0.1
-    crop: int = 192
-    batch: int = 16
-    epochs: int = Field(30, ge=1)
+    residual: bool = True
+    fusion: bool = True
+    fusion_channels: int = 8
+    selective_from: int | None = 3
+    gates: bool = True
+    supervision: bool = True
+
+
+class LossRecipe(_Frozen):
+    """What training makes small, see ``node.training.losses``.
+
+    Parameters
+    ----------
+    miss_weight : float
+        Of missed against false pixels in the overlap: 0.5 is soft Dice, more is Tversky.
+    smooth_pixels : float
+        Added above and below the fraction of the overlap.
+    entropy_weight : float
+    focal_gamma : float
+        0 is plain cross-entropy.
+    boundary_weight : float
+        By how much more the entropy counts within two pixels of an outline.
+    """
+
+    miss_weight: float = Field(0.5, ge=0, le=1)
+    smooth_pixels: float = Field(5.0, gt=0)
+    entropy_weight: float = Field(2.0, ge=0)
+    focal_gamma: float = Field(0.0, ge=0)
+    boundary_weight: float = Field(0.0, ge=0)
+
+
+class Phase(_Frozen):
+    """A stretch of training: coarse grids first are cheap and show much of the organ.
+
+    Parameters
+    ----------
+    epochs : int
+    spacing_mm : float
+        In-plane spacing of the grid; the last phase has that of the input.
+    crop : int
+        Rows and columns of a sample.
+    """
+
+    epochs: int = Field(ge=1)
+    spacing_mm: float = Field(gt=0)
+    crop: int = Field(ge=8)
+
+
+class SegmenterRecipe(_Frozen):
+    """The network and its training.
+
+    Parameters
+    ----------
+    network : NetworkRecipe
+    loss : LossRecipe
+    augment : AugmentRecipe
+        Its ``crop`` is replaced by the phase's.
+    phases : tuple of Phase
+    batch : int
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises over one epoch and falls by a cosine over all phases.
+    average : float
+        Momentum of the running average of the weights, which is what is judged and kept.
+    precision : str
+        Keras's policy in training; a bundle holds float32.
+    negatives : str
+        Where slices without lesion come from: a second data set, ``own`` cases, or nowhere.
+    negative_share : float
+        Of every batch.
+    negatives_from_epoch : int
+    validation_slices : int
+        At most so many slices of each kind are judged after an epoch, evenly drawn.
+    """
+
+    network: NetworkRecipe = NetworkRecipe()
+    loss: LossRecipe = LossRecipe()
+    augment: AugmentRecipe = AugmentRecipe()
+    phases: tuple[Phase, ...] = Field((Phase(epochs=30, spacing_mm=0.98, crop=192),), min_length=1)
+    batch: int = Field(16, ge=1)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    average: float = Field(0.99, ge=0, lt=1)
     precision: str = "mixed_bfloat16"
     negatives: str = ""
     negative_share: float = Field(0.25, ge=0, lt=1)
     negatives_from_epoch: int = Field(0, ge=0)
+    validation_slices: int = Field(300, ge=1)
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_first_form(cls, raw: Any) -> Any:
+        """Take recipes of before phases and parts of the network had names (version 0.1.0)."""
+        if not isinstance(raw, dict) or "filters" not in raw:
+            return raw
+        old = dict(raw)
+        old.pop("blocks", None)
+        plain = {"fusion": False, "selective_from": None, "gates": False, "supervision": False}
+        network = {"filters": old.pop("filters"), "dropout": old.pop("dropout", 0.1), **plain}
+        phase = {"epochs": old.pop("epochs"), "spacing_mm": 0.98, "crop": old.pop("crop", 192)}
+        return {**old, "network": network, "phases": [phase]}
 
 
 class ClassifierRecipe(_Frozen):
@@ -110,9 +206,11 @@ class Recipe(_Frozen):
     task: str
     version: str
     dataset: str
+    kind: Literal["slices", "nodule"] = "slices"
     seed: int = 20150
     fractions: dict[str, float]
     input: InputRecipe = InputRecipe()
+    nodule: dict[str, float | int] = {}
     lesions: LesionCandidates = LesionCandidates()
     segmenter: SegmenterRecipe = SegmenterRecipe()
     classifier: ClassifierRecipe = ClassifierRecipe()

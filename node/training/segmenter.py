@@ -3,23 +3,30 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import structlog
 
 from node.domain.errors import SetupFault
-from node.segment.preprocess import InputSpec
+from node.segment.nodule_patches import CHANNELS, NoduleInputSpec
+from node.segment.preprocess import InputSpec, plan_preparation
+from node.training.batches import TrainingPair, TrainingSet
 from node.training.datasets.cheng import read_cheng
 from node.training.datasets.labelled import LabelledCase
-from node.training.datasets.lgg import read_lgg_negatives
-from node.training.fit_unet import TrainingPair, TrainingSet, fit_segmenter, prepare_pair
-from node.training.recipe import Recipe, load_recipe
+from node.training.datasets.lgg import read_lgg, read_lgg_negatives
+from node.training.datasets.lidc import read_lidc
+from node.training.fit_unet import Preparer, fit_segmenter
+from node.training.recipe import Phase, Recipe, load_recipe
 from node.training.splits import split_patients
 
 log = structlog.get_logger()
 
-DATASETS = {"cheng": read_cheng}
+DATASETS = {"cheng": read_cheng, "lgg": read_lgg, "lidc": read_lidc}
 NEGATIVES = {"lgg": read_lgg_negatives}
+#: Slices without lesion of the data set itself.
+OWN = "own"
 
 
 def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:
@@ -38,7 +45,7 @@ def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:
 
 
 def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledCase]:
-    """Read the tumour-free slices that the recipe asks for; none if it asks for none.
+    """Read the second set, of slices without lesion, that the recipe asks for; or none.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledC
         If the recipe names a set that no adapter reads, or its folder was not given.
     """
     name = recipe.segmenter.negatives
-    if not name:
+    if name in ("", OWN):
         return []
     if name not in NEGATIVES:
         raise SetupFault(f"recipe names negatives {name!r}; expected one of {sorted(NEGATIVES)}")
@@ -57,13 +64,17 @@ def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledC
     return NEGATIVES[name](negatives_dir)
 
 
-def split_slices(slices: Sequence[LabelledCase], recipe: Recipe) -> dict[str, str]:
-    """Split the patients, stratified by tumour type and by family of identifiers.
+def split_cases(cases: Sequence[LabelledCase], recipe: Recipe) -> dict[str, str]:
+    """Split the patients, stratified by tumour type or malignancy and by family of identifiers.
 
     In the Cheng set identifiers that start with letters are all gliomas, so a split that does not
     share them out would shift the task between its parts.
     """
-    strata = {item.patient: "/".join([item.tumour_type, *item.notes.values()]) for item in slices}
+    strata: dict[str, str] = {}
+    for item in cases:
+        family = item.notes.get("identifiers", "")
+        kind = item.tumour_type or str(item.malignant)
+        strata.setdefault(item.patient, "/".join([kind, family] if family else [kind]))
     return split_patients(strata, fractions=recipe.fractions, seed=recipe.seed)
 
 
@@ -82,10 +93,10 @@ def train_segmenter(
     ----------
     recipe_path, data_dir, run_dir : Path
     negatives_dir : Path or None
-        Needed if the recipe asks for tumour-free slices.
+        Needed if the recipe asks for tumour-free slices of another set.
     resume : bool
     limit : int, optional
-        Use at most this many slices of each part (for a quick trial).
+        Use at most this many cases of each part (for a quick trial).
 
     Returns
     -------
@@ -93,27 +104,84 @@ def train_segmenter(
         The best network.
     """
     recipe = load_recipe(recipe_path)
-    slices = read_dataset(recipe, data_dir)
+    cases = read_dataset(recipe, data_dir)
     negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_slices(slices, recipe), **split_slices(negatives, recipe)}
+    parts = {**split_cases(cases, recipe), **split_cases(negatives, recipe)}
     run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "recipe.yaml").write_text(recipe_path.read_text())
     with (run_dir / "split.csv").open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(["patient", "part"])
         writer.writerows(sorted(parts.items()))
     log.info("split.made", patients=dict(Counter(parts.values())))
-    spec = InputSpec(**recipe.input.model_dump())
-
-    def pairs_of(items: Sequence[LabelledCase], part: str) -> list[TrainingPair]:
-        chosen = [item for item in items if parts[item.patient] == part]
-        return [prepare_pair(item, spec) for item in chosen[:limit]]
-
     return fit_segmenter(
-        TrainingSet(positives=pairs_of(slices, "train"), negatives=pairs_of(negatives, "train")),
-        TrainingSet(
-            positives=pairs_of(slices, "validation"), negatives=pairs_of(negatives, "validation")
-        ),
-        recipe=recipe,
+        make_preparer(recipe, cases, negatives, parts, limit=limit),
+        settings=recipe.segmenter,
+        channels=count_channels(recipe, cases),
+        limits=limits_of(recipe),
+        seed=recipe.seed,
         run_dir=run_dir,
         resume=resume,
     )
+
+
+def count_channels(recipe: Recipe, cases: Sequence[LabelledCase]) -> int:
+    """Channels of the network's input."""
+    return CHANNELS if recipe.kind == "nodule" else len(cases[0].volumes)
+
+
+def limits_of(recipe: Recipe) -> tuple[float, float]:
+    """Range of the prepared intensities."""
+    return (
+        (-1.0, 1.0) if recipe.kind == "nodule" else (recipe.input.clip_low, recipe.input.clip_high)
+    )
+
+
+def make_preparer(
+    recipe: Recipe,
+    cases: Sequence[LabelledCase],
+    negatives: Sequence[LabelledCase],
+    parts: dict[str, str],
+    *,
+    limit: int | None = None,
+) -> Preparer:
+    """Give what makes the slices of training and validation patients for a phase."""
+
+    def prepare(phase: Phase) -> tuple[TrainingSet, TrainingSet]:
+        return _prepare_part("train", phase), _prepare_part("validation", phase)
+
+    def _prepare_part(part: str, phase: Phase) -> TrainingSet:
+        chosen = [item for item in cases if parts[item.patient] == part][:limit]
+        quiet = [item for item in negatives if parts[item.patient] == part][:limit]
+        if recipe.kind == "nodule":
+            from node.training.nodules import prepare_nodule_pairs
+
+            spec = NoduleInputSpec(**recipe.nodule)  # type: ignore[arg-type]  # checked by the spec's users
+            pairs = prepare_nodule_pairs(
+                chosen,
+                replace(spec, spacing_mm=phase.spacing_mm),
+                rng=np.random.default_rng(recipe.seed),
+            )
+        else:
+            input_spec = InputSpec(**recipe.input.model_dump())
+            input_spec = replace(input_spec, spacing_mm=phase.spacing_mm)
+            pairs = [pair for item in chosen for pair in prepare_pairs(item, input_spec)]
+            quiet_pairs = [pair for item in quiet for pair in prepare_pairs(item, input_spec)]
+        found = [pair for pair in pairs if pair.mask.max() > 0.5]
+        if recipe.kind == "nodule" or recipe.segmenter.negatives == OWN:
+            quiet_pairs = [pair for pair in pairs if pair.mask.max() <= 0.5]
+        return TrainingSet(positives=found, negatives=quiet_pairs)
+
+    return prepare
+
+
+def prepare_pairs(labelled: LabelledCase, spec: InputSpec) -> list[TrainingPair]:
+    """Prepare the slices of a case that hold tissue, by the same code that serves."""
+    preparation = plan_preparation(labelled.volume, spec)
+    return [
+        TrainingPair(
+            image=preparation.apply_channels(labelled.volumes, k),
+            mask=preparation.apply_mask(labelled.mask[k]),
+        )
+        for k in np.flatnonzero(preparation.evaluable).tolist()
+    ]

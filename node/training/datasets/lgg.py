@@ -23,8 +23,8 @@ log = structlog.get_logger()
 SPACING_MM = (7.0, 0.94, 0.94)
 EMPTY = 20
 SAME_CHANNEL = 2.0
-#: Channels of the files, in their order.
-ROLES = ("t1", "flair", "t1ce")
+#: Roles and the channels of the files that hold them; the mask was drawn on FLAIR.
+ROLES = {"flair": 1, "t1": 0, "t1ce": 2}
 
 
 def read_lgg(directory: Path) -> list[LabelledCase]:
@@ -57,11 +57,12 @@ def read_lgg(directory: Path) -> list[LabelledCase]:
         mask_names = {name.rsplit(".", 1)[0]: name for name in masks.namelist()}
         for patient, numbers in _slices_of_patients(directory).items():
             channels = np.stack([_read_rgb(images, f"{patient}/{n:03d}.jpg") for n in numbers])
-            filled = channels[..., 1].max(axis=(1, 2)) >= EMPTY
+            filled = channels[..., ROLES["flair"]].max(axis=(1, 2)) >= EMPTY
+            flair = channels[..., ROLES["flair"]].astype(int)
             copies = [
-                ROLES[role]
-                for role in (0, 2)
-                if np.abs(channels[..., role].astype(int) - channels[..., 1]).mean() < SAME_CHANNEL
+                role
+                for role in ("t1", "t1ce")
+                if np.abs(channels[..., ROLES[role]] - flair).mean() < SAME_CHANNEL
             ]
             if copies or not filled.any():
                 log.warning("case.left-out", case=patient, found="copies of FLAIR", roles=copies)
@@ -75,11 +76,11 @@ def read_lgg(directory: Path) -> list[LabelledCase]:
                     identifier=patient,
                     volumes=tuple(
                         make_volume(
-                            np.ascontiguousarray(channels[chosen, ..., role]),
-                            f"{patient}/{name}",
+                            np.ascontiguousarray(channels[chosen, ..., channel]),
+                            f"{patient}/{role}",
                             spacing_mm=SPACING_MM,
                         )
-                        for role, name in enumerate(ROLES)
+                        for role, channel in ROLES.items()
                     ),
                     mask=mask[chosen],
                     tumour_type="glioma",

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from sklearn.metrics import confusion_matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +45,10 @@ def measure_kappa(first: NDArray[Any], second: NDArray[Any]) -> Kappa:
     """
     if len(first) == 0:
         raise ValueError("no samples: kappa is undefined")
-    one, two = np.asarray(first), np.asarray(second)
-    table = confusion_matrix(one, two, labels=np.unique(np.append(one, two))).astype(float)
+    # Not scikit-learn's confusion_matrix: a bootstrap over patients calls this thousands of times.
+    classes, place = np.unique(np.append(first, second), return_inverse=True)
+    table = np.zeros((len(classes), len(classes)))
+    np.add.at(table, (place[: len(first)], place[len(first) :]), 1)
     share = table / table.sum()
     rows, columns = share.sum(axis=1), share.sum(axis=0)
     observed, expected = float(np.trace(share)), float(rows @ columns)

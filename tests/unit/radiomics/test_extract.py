@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from factories_volumes import make_geometry, make_head, make_volume
+from radiomics.featureextractor import RadiomicsFeatureExtractor
 
+from node.domain.intensity import normalise_over_tissue
 from node.radiomics.extract import SCALE, ExtractionSpec, Extractor
+from node.radiomics.names import INTENSITY_CLASSES
 from node.radiomics.profiles import PLANAR_102
 from node.segment.lesions import LesionSpec, find_lesions
 
@@ -28,7 +32,7 @@ def test_names_are_fixed(extractor):
     assert len(extractor.names) == len(set(extractor.names)) == 102
     assert extractor.names[0] == "original_shape2D_Elongation"
     classes = [name.split("_")[1] for name in extractor.names]
-    assert list(dict.fromkeys(classes)) == list(PLANAR_102.classes)
+    assert list(dict.fromkeys(classes)) == ["shape2D", *INTENSITY_CLASSES]
 
 
 def test_a_disc_has_the_shape_of_a_disc(extractor, disc):
@@ -66,6 +70,28 @@ def test_a_lesion_is_read_from_its_largest_slice(extractor, disc):
     vector = extractor.extract(volume, found, found.lesions[0])
     alone = extractor.extract_slice(volume.voxels[1], disc, spacing_mm=(1.0, 1.0))
     assert np.array_equal(vector.values, alone.values)
+
+
+def test_planar_102_is_what_pyradiomics_says_in_one_call(extractor, disc):
+    """Bundles in service rely on it: same names, same values, to the last bit."""
+    slice_ = make_head(SHAPE)[1].astype(np.float32)
+    scaled = normalise_over_tissue(slice_, foreground_fraction=0.08) * np.float32(SCALE)
+    images = [sitk.GetImageFromArray(each[None]) for each in (scaled, disc.astype(np.uint8))]
+    for image in images:
+        image.SetSpacing((1.3, 0.7, 1.0))
+    library = RadiomicsFeatureExtractor(
+        binWidth=10,
+        resampledPixelSpacing=[1.0, 1.0, 0],
+        force2D=True,
+        additionalInfo=False,
+        minimumROIDimensions=1,
+    )
+    library.enableFeatureClassByName("shape2D")
+    library.enableFeatureClassByName("shape", False)
+    expected = library.execute(*images)
+    vector = extractor.extract_slice(slice_, disc, spacing_mm=(0.7, 1.3))
+    assert set(vector.names) == set(expected)
+    assert [float(expected[name]) for name in vector.names] == vector.values.tolist()
 
 
 def test_undefined_features_are_nan_and_not_an_error(extractor):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from node.cli.evaluate_controls import evaluate_controls
 from node.cli.invocation import invocation_of
 from node.cli.screen import facts, out
 
@@ -62,6 +63,9 @@ def evaluate(
     out.print(Text(_compare(figures, json.loads((found.path / "metrics.json").read_text("utf-8")))))
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+
+
+app.command("controls")(evaluate_controls)
 
 
 def _compare(measured: Mapping[str, Any], shipped: Mapping[str, Any]) -> str:

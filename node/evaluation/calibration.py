@@ -35,17 +35,16 @@ class ReliabilityBin:
     count: int
 
 
-def measure_brier(labels: NDArray[Any], probability: NDArray[np.float64]) -> float:
+def measure_brier(truth: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
     """Mean squared error of probabilities.
 
     Parameters
     ----------
-    labels : ndarray, shape (n,)
+    truth : ndarray of bool, shape (n, classes)
+        One True in each row.
     probability : ndarray, shape (n, classes)
-        In the sorted order of the classes. Half the sum over classes is meant, so that two classes
-        give the usual score of one of them.
+        Half the sum over classes is taken, so that two classes give the usual score of one of them.
     """
-    truth = labels[:, None] == np.unique(labels)[None]
     return float(((probability - truth) ** 2).sum(axis=1).mean() / 2)
 
 

@@ -81,7 +81,8 @@ def calibrate(
         for fitting, judging in folds:
             one = _fit(fitted, values[fitting], labels[fitting], name)
             found[name][judging] = one.predict_proba(values[judging])
-    brier = {name: measure_brier(labels, shares) for name, shares in found.items()}
+    truth = labels[:, None] == np.unique(labels)[None]
+    brier = {name: measure_brier(truth, shares) for name, shares in found.items()}
     chosen = min(tried, key=lambda name: brier[name])
     return Calibration(
         estimator=_fit(fitted, values, labels, chosen),

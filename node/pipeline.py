@@ -16,7 +16,6 @@ import numpy as np
 from node.classify.model import Classifier
 from node.classify.predict import AbstainRule, classify_lesion
 from node.config.settings import ReportSettings
-from node.domain.errors import InputRejected, Problem
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.prompt import Prompt
@@ -27,6 +26,7 @@ from node.domain.volume import Volume
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
 from node.registry.bundle import Bundle
+from node.registry.fit import check_all_fit
 from node.registry.golden import GoldenInput, GoldenOutput, compare_golden, read_golden
 from node.registry.manifest import ClassifierEntry
 from node.report.write import write_evidence
@@ -34,6 +34,10 @@ from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
 from node.segment.preprocess import InputSpec
 from node.volume.read import read_volume
+from node.volume.resample_channels import resample_channel
+
+WARN_BELOW_COVERAGE = 0.9
+"""Share of the reference's tissue that another role should show."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,9 +133,29 @@ class Case:
 
 def read(case: Case) -> Case:
     """Check that the bundle was made for such series, and decode them on one grid."""
-    check_fit(case.series, case.toolbox.bundle)
+    check_all_fit((case.series, *case.companions.values()), case.toolbox.bundle)
     volume = read_volume(case.series)
-    return replace(case, volume=volume, channels=(volume,))
+    channels, warnings = [volume], [*case.warnings, *tell_thickness(case.series)]
+    for role, series in case.companions.items():
+        channel = resample_channel(read_volume(series), volume)
+        channels.append(channel.volume)
+        if channel.covered < WARN_BELOW_COVERAGE:
+            warnings.append(
+                f"{role} covers {channel.covered:.0%} of the tissue in the first role's series"
+            )
+        if not (volume.frame_of_reference_uid and channel.volume.frame_of_reference_uid):
+            warnings.append(f"no frame of reference: {role} is taken to lie where it says")
+    return replace(case, volume=volume, channels=tuple(channels), warnings=tuple(warnings))
+
+
+def tell_thickness(series: Series) -> list[str]:
+    """Warn of a volume that rests on the thickness of a single slice."""
+    if len(series.slices) != 1:
+        return []
+    known = any(series.attributes.get(name) for name in ("SliceThickness", "SpacingBetweenSlices"))
+    thickness_mm = series.geometry.spacing_mm[0] if series.geometry else 0.0
+    told = f"{thickness_mm:g} mm" + ("" if known else ", assumed as the header names none")
+    return [f"one slice only: volumes are areas times its thickness ({told})"]
 
 
 def segment_slices(case: Case) -> Segmentation:
@@ -234,58 +258,6 @@ def run_stages(case: Case, *, on_stage: Callable[[str], object] = str) -> Case:
         case = stage(case)
         case.seconds[name] = round(time.perf_counter() - start, 3)
     return case
-
-
-def check_fit(series: Series, bundle: Bundle) -> None:
-    """Refuse a series that the bundle was not made for.
-
-    Raises
-    ------
-    InputRejected
-        With every condition that is not met.
-    """
-    accepts = bundle.manifest.accepts
-    name = f"{bundle.manifest.name}/{bundle.manifest.version}"
-    body_part = series.attributes.get("BodyPartExamined", "").strip().upper()
-    known = [part.upper() for part in accepts.body_part]
-    problems = []
-
-    def refuse(code: str, tag: str, found: str, expected: str) -> None:
-        problems.append(
-            Problem(
-                code=code,
-                tag=tag,
-                uid=series.series_instance_uid,
-                found=found,
-                expected=f"{expected} (bundle {name})",
-                remedy="route the series to a bundle made for it, or name another with --bundle",
-            )
-        )
-
-    if series.modality not in accepts.modality:
-        refuse("wrong-modality", "Modality", series.modality, " or ".join(accepts.modality))
-    if body_part not in known and not (accepts.body_part_optional and not body_part):
-        refuse("wrong-body-part", "BodyPartExamined", body_part or "none", " or ".join(known))
-    if series.geometry is not None:
-        _, *spacing_mm = series.geometry.spacing_mm
-        if max(spacing_mm) > accepts.maximum_spacing_mm:
-            refuse(
-                "pixels-too-coarse",
-                "PixelSpacing",
-                f"{max(spacing_mm):.2f} mm",
-                f"at most {accepts.maximum_spacing_mm:g} mm",
-            )
-        _, rows, columns = series.geometry.shape
-        extent_mm = min(rows * spacing_mm[0], columns * spacing_mm[1])
-        if extent_mm < accepts.minimum_extent_mm:
-            refuse(
-                "field-of-view-too-small",
-                "Rows",
-                f"{extent_mm:.0f} mm",
-                f"at least {accepts.minimum_extent_mm:g} mm: the whole organ",
-            )
-    if problems:
-        raise InputRejected(problems)
 
 
 def run_golden(toolbox: Toolbox, given: GoldenInput) -> GoldenOutput:

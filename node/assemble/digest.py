@@ -1,7 +1,7 @@
-"""Content of a series in one short text, to tell whether it changed."""
+"""Content of one or several series in one short text, to tell whether it changed."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from node.domain.study import InstanceRef, Series
 
@@ -9,6 +9,13 @@ from node.domain.study import InstanceRef, Series
 def content_digest(series: Series) -> str:
     """SHA-256 over SOP Instance UIDs and content hashes; the order of instances is irrelevant."""
     return digest_instances(series.instances)
+
+
+def digest_roles(series: Sequence[Series]) -> str:
+    """Return the same of the series of several roles, whose order counts."""
+    if len(series) == 1:
+        return content_digest(series[0])
+    return hashlib.sha256("\n".join(map(content_digest, series)).encode()).hexdigest()
 
 
 def digest_instances(instances: Iterable[InstanceRef]) -> str:

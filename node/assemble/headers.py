@@ -27,6 +27,7 @@ ATTRIBUTES = (
     "EchoTime",
     "FlipAngle",
     "FrameOfReferenceUID",
+    "ImageOrientationPatient",
     "ImageType",
     "InversionTime",
     "KVP",

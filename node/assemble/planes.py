@@ -46,6 +46,8 @@ _WANTED = [
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
@@ -67,6 +69,8 @@ class Plane:
         ImageOrientationPatient: direction of a row, direction of a column.
     spacing_mm : ndarray, shape (2,)
         PixelSpacing: between rows, between columns.
+    thickness_mm : float or None
+        SliceThickness, else SpacingBetweenSlices.
     matrix : tuple of int
         Rows and columns.
     splitting : mapping of str to str
@@ -78,6 +82,7 @@ class Plane:
     position_mm: NDArray[np.float64] | None
     orientation: NDArray[np.float64] | None
     spacing_mm: NDArray[np.float64] | None
+    thickness_mm: float | None
     matrix: tuple[int, int]
     splitting: Mapping[str, str] = field(default_factory=dict)
 
@@ -145,6 +150,7 @@ def _classic_plane(dataset: Dataset) -> Plane:
         position_mm=_numbers(dataset, "ImagePositionPatient", (3,)),
         orientation=_numbers(dataset, "ImageOrientationPatient", (2, 3)),
         spacing_mm=_numbers(dataset, "PixelSpacing", (2,)),
+        thickness_mm=_thickness(dataset),
         matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
         splitting=_texts({keyword: dataset.get(keyword) for keyword in SPLITTING}),
     )
@@ -167,6 +173,7 @@ def _frame_plane(dataset: Dataset, shared: Dataset, groups: Dataset, number: int
         position_mm=_numbers(position, "ImagePositionPatient", (3,)),
         orientation=_numbers(orientation, "ImageOrientationPatient", (2, 3)),
         spacing_mm=_numbers(item("PixelMeasuresSequence"), "PixelSpacing", (2,)),
+        thickness_mm=_thickness(item("PixelMeasuresSequence")),
         matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
         splitting=_texts(split),
     )
@@ -182,6 +189,17 @@ def _numbers(dataset: Dataset, keyword: str, shape: tuple[int, ...]) -> NDArray[
     if numbers.size != np.prod(shape) or not np.isfinite(numbers).all():
         return None
     return numbers.reshape(shape)
+
+
+def _thickness(dataset: Dataset) -> float | None:
+    for keyword in ("SliceThickness", "SpacingBetweenSlices"):
+        try:
+            thickness_mm = float(dataset.get(keyword) or 0)
+        except (TypeError, ValueError):
+            continue
+        if 0 < thickness_mm < float("inf"):
+            return thickness_mm
+    return None
 
 
 def _integer(dataset: Dataset, keyword: str) -> int:

@@ -6,27 +6,53 @@ images (secondary captures), localizers, derived secondary images and the node's
 The first rule of ``routing.yaml`` that matches a remaining series wins, and one series of the study
 is processed: of several that match, the one with most slices, then with the thinnest slices, then
 with the lowest series number. One study so gets one SEG and one SR.
+
+Where the bundle of a rule has roles, they are bound among the series that match (see
+``node.assemble.roles``). A rule whose roles cannot be bound is passed over, and tells why.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from node.assemble.conditions import failed_conditions
+from node.assemble.roles import bind_roles
 from node.assemble.validate import SOP_CLASSES
-from node.config.settings import RoutingRule, SeriesMatch
-from node.domain.errors import Problem
+from node.config.settings import RoutingRule
+from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series, Study
+from node.registry.manifest import RoleEntry
 
 OWN_NAME = "onconode"
-_NO_CONTRAST = ("", "no", "none")
+RolesOf = Callable[[str], Sequence[RoleEntry]]
+"""Name of a bundle -> its roles; none for a bundle of one series."""
+
+
+def no_roles(_bundle: str) -> Sequence[RoleEntry]:
+    """Roles where every bundle is one of a single series."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A series that a rule sends to its bundle."""
+    """What a rule sends to its bundle.
+
+    Parameters
+    ----------
+    rule : RoutingRule
+    series : Series
+        The only one, or the one of the bundle's first role.
+    companions : mapping of str to Series
+        Role -> series, for the bundle's other roles in their order.
+    """
 
     rule: RoutingRule
     series: Series
+    companions: Mapping[str, Series] = field(default_factory=dict)
+
+    @property
+    def all_series(self) -> tuple[Series, ...]:
+        """Every series that takes part, the reference first."""
+        return (self.series, *self.companions.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +64,26 @@ class SortedStudy:
     selections : tuple of Selection
         At most one.
     left_out : tuple of Problem
-        One reason for each other series; its ``uid`` is the series'.
+        One reason for each other series, whose ``uid`` it has, and before them what was lacking
+        for rules that were passed over because a role could not be bound.
     """
 
     selections: tuple[Selection, ...]
     left_out: tuple[Problem, ...]
 
 
-def sort_study(study: Study, rules: Sequence[RoutingRule]) -> SortedStudy:
-    """Choose the series to process and give a reason for each that is left out."""
+def sort_study(
+    study: Study, rules: Sequence[RoutingRule], roles_of: RolesOf = no_roles
+) -> SortedStudy:
+    """Choose the series to process and give a reason for each that is left out.
+
+    Parameters
+    ----------
+    study : Study
+    rules : sequence of RoutingRule
+    roles_of : callable
+        Tells the roles of the bundle that a rule names.
+    """
     left_out = []
     candidates = []
     for series in study.series:
@@ -55,21 +92,48 @@ def sort_study(study: Study, rules: Sequence[RoutingRule]) -> SortedStudy:
             left_out.append(reason)
         else:
             candidates.append(series)
+    unbound: dict[str, tuple[Problem, ...]] = {}
     for rule in rules:
-        matching = [s for s in candidates if not _mismatches(s, study, rule.match)]
-        if matching:
-            best, *others = sorted(matching, key=_rank)
-            left_out += [_reason_beaten(series, rule, best) for series in others]
-            left_out += [
-                _reason_no_rule(series, study, rules)
-                for series in candidates
-                if series not in matching
-            ]
-            return SortedStudy(
-                selections=(Selection(rule=rule, series=best),), left_out=tuple(left_out)
-            )
-    left_out += [_reason_no_rule(series, study, rules) for series in candidates]
-    return SortedStudy(selections=(), left_out=tuple(left_out))
+        matching = [s for s in candidates if not failed_conditions(s, study, rule.match)]
+        if not matching:
+            continue
+        roles = roles_of(rule.bundle)
+        try:
+            selection = _bind(rule, matching, roles) if roles else _choose(rule, matching)
+        except InputRejected as rejected:
+            unbound[rule.name] = rejected.problems
+            continue
+        chosen = selection.all_series
+        others = [series for series in matching if series not in chosen]
+        left_out += [_reason_beaten(series, selection, is_role=bool(roles)) for series in others]
+        left_out += [
+            _reason_no_rule(series, study, rules, unbound)
+            for series in candidates
+            if series not in matching
+        ]
+        return SortedStudy(selections=(selection,), left_out=(*_flat(unbound), *left_out))
+    left_out += [_reason_no_rule(series, study, rules, unbound) for series in candidates]
+    return SortedStudy(selections=(), left_out=(*_flat(unbound), *left_out))
+
+
+def _flat(unbound: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    return [problem for problems in unbound.values() for problem in problems]
+
+
+def _choose(rule: RoutingRule, matching: Sequence[Series]) -> Selection:
+    return Selection(rule=rule, series=min(matching, key=_rank))
+
+
+def _bind(rule: RoutingRule, matching: Sequence[Series], roles: Sequence[RoleEntry]) -> Selection:
+    bound = bind_roles(
+        matching, {role.name: rule.roles.get(role.name) or role.alternatives for role in roles}
+    )
+    first, *others = roles
+    return Selection(
+        rule=rule,
+        series=bound[first.name],
+        companions={role.name: bound[role.name] for role in others},
+    )
 
 
 def select_series(study: Study, rules: Sequence[RoutingRule]) -> tuple[Selection, ...]:
@@ -101,32 +165,6 @@ def _unfit(series: Series) -> Problem | None:
     return None
 
 
-def _mismatches(series: Series, study: Study, match: SeriesMatch) -> list[str]:
-    """Names of the conditions that the series fails."""
-    body_part = series.attributes.get("BodyPartExamined", "")
-    description = series.attributes.get("SeriesDescription", "")
-    contrast = series.attributes.get("ContrastBolusAgent", "").strip().casefold()
-    fails = {
-        "modality": not _matches(series.modality, match.modality),
-        "body_part": not _matches(body_part, match.body_part),
-        "series_description": not _matches(description, match.series_description),
-        "not_series_description": bool(match.not_series_description)
-        and _matches(description, match.not_series_description),
-        "calling_ae": not _matches(study.calling_ae_title, match.calling_ae),
-        "contrast_agent": match.contrast_agent is not None
-        and match.contrast_agent != (contrast not in _NO_CONTRAST),
-    }
-    return [condition for condition, failed in fails.items() if failed]
-
-
-def _matches(text: str, patterns: Sequence[str]) -> bool:
-    """True without patterns, or if one matches; only ``*`` and ``?`` are special."""
-    folded = text.strip().casefold()
-    return not patterns or any(
-        fnmatchcase(folded, pattern.strip().casefold().replace("[", "[[]")) for pattern in patterns
-    )
-
-
 def _rank(series: Series) -> tuple[int, float, float, str]:
     """Sort key, best first."""
     attributes = series.attributes
@@ -143,22 +181,37 @@ def _number(text: str | None, missing: float) -> float:
         return missing
 
 
-def _reason_beaten(series: Series, rule: RoutingRule, best: Series) -> Problem:
+def _reason_beaten(series: Series, selection: Selection, *, is_role: bool) -> Problem:
+    if is_role:
+        return _reason(
+            series,
+            "no-role",
+            f"rule {selection.rule.name} found another series for each role",
+            "a series that plays a role of the bundle",
+        )
     return _reason(
         series,
         "other-series-preferred",
-        f"rule {rule.name} also matches {best.series_instance_uid}",
+        f"rule {selection.rule.name} also matches {selection.series.series_instance_uid}",
         "most slices, then the thinnest, then the lowest series number",
     )
 
 
-def _reason_no_rule(series: Series, study: Study, rules: Sequence[RoutingRule]) -> Problem:
+def _reason_no_rule(
+    series: Series,
+    study: Study,
+    rules: Sequence[RoutingRule],
+    unbound: Mapping[str, Sequence[Problem]],
+) -> Problem:
     told = []
     for rule in rules:
-        fails = _mismatches(series, study, rule.match)
-        told.append(
-            f"{rule.name} fails on {', '.join(fails)}" if fails else f"{rule.name} is later"
-        )
+        fails = failed_conditions(series, study, rule.match)
+        if fails:
+            told.append(f"{rule.name} fails on {', '.join(fails)}")
+        elif rule.name in unbound:
+            told.append(f"{rule.name} lacks a role")
+        else:
+            told.append(f"{rule.name} is later")
     return _reason(series, "no-rule", "; ".join(told) or "no rules", "a rule that matches first")
 
 

@@ -10,6 +10,8 @@ Conventions
   a tenth of the step, at most 0.1 mm (positions are often rounded to 0.1 or 0.01 mm).
 * That line may lean against the normal: a tilted gantry gives a sheared but regular grid, which
   is accepted. A shift that changes from slice to slice is refused as uneven.
+* A single slice, where it is allowed, is as far from the next one as it is thick; without a
+  thickness 1 mm is assumed, since areas and diameters in the slice hold all the same.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ SAME_POSITION_MM = 0.01
 GAP_FACTOR = 1.5
 TOLERANCE_OF_STEP = 0.1
 TOLERANCE_MM = 0.1
+ASSUMED_THICKNESS_MM = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +62,7 @@ def build_stack(planes: Sequence[Plane], *, series_uid: str, minimum: int) -> St
     problems = faults_of_planes(planes, series_uid=series_uid, minimum=minimum)
     whole = [p for p in planes if p.position_mm is not None and p.orientation is not None]
     kinds = kinds_of(whole, ORIENTATION)
-    if not kinds or len(kinds[0]) < 2:
+    if not kinds or len(kinds[0]) < min(2, minimum):
         return Stack(problems=tuple(problems))
     return _along_normal(kinds[0], problems, series_uid, all_placed=len(whole) == len(planes))
 
@@ -88,14 +91,16 @@ def _along_normal(
     if not distinct.all():
         problems.append(_duplicates(planes, distinct, series_uid))
     kept = [plane for plane, is_new in zip(planes, distinct, strict=True) if is_new]
-    if len(kept) < 2:
-        return Stack(problems=tuple(problems))
     positions = np.array([plane.position_mm for plane in kept])
-    if all_placed:  # else the planes without a place would be told again as gaps
+    if all_placed and len(kept) > 1:  # else the planes without a place would be told again as gaps
         problems += _uneven(positions, normal, series_uid)
     if problems:
         return Stack(problems=tuple(problems))
-    origin, step = _even_line(positions)
+    if len(kept) == 1:
+        thickness_mm = kept[0].thickness_mm or ASSUMED_THICKNESS_MM
+        origin, step = positions[0], normal * thickness_mm
+    else:
+        origin, step = _even_line(positions)
     spacing = kept[0].spacing_mm
     assert spacing is not None, "planes without spacing were listed as incomplete"
     geometry = Geometry.from_axes(

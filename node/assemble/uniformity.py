@@ -96,7 +96,8 @@ def faults_of_planes(planes: Sequence[Plane], *, series_uid: str, minimum: int) 
                 uid=series_uid,
                 found=f"{len(planes)} slice(s)",
                 expected=f"at least {minimum}",
-                remedy="send the whole series; a volume cannot be made of this",
+                remedy="send the whole series; or name the bundle, as `onconode process "
+                "--bundle NAME` takes what there is; or lower assemble.minimum_slices",
             )
         )
     return problems

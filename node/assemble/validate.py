@@ -96,6 +96,26 @@ def check_series(series: Series, *, minimum_slices: int) -> Series:
     return _order(series, stack)
 
 
+def check_all_series(series: Iterable[Series], *, minimum_slices: int) -> tuple[Series, ...]:
+    """Check several series of one case, as ``check_series`` does.
+
+    Raises
+    ------
+    InputRejected
+        With the faults of all of them.
+    """
+    checked: list[Series] = []
+    problems: list[Problem] = []
+    for item in series:
+        try:
+            checked.append(check_series(item, minimum_slices=minimum_slices))
+        except InputRejected as rejected:
+            problems += rejected.problems
+    if problems:
+        raise InputRejected(problems)
+    return tuple(checked)
+
+
 def _order(series: Series, stack: Stack) -> Series:
     by_uid = {instance.sop_instance_uid: instance for instance in series.instances}
     first_seen = dict.fromkeys(plane.source_uid for plane in stack.planes)

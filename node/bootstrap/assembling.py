@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from node.assemble.digest import content_digest, digest_instances
+from node.assemble.digest import digest_instances, digest_roles
 from node.assemble.headers import read_series
 from node.assemble.select import sort_study
-from node.assemble.validate import check_series
+from node.assemble.validate import check_all_series
 from node.bootstrap.parts import Parts
+from node.bootstrap.roles import roles_of
 from node.domain.errors import InputRejected, OncoNodeError, Problem
 from node.domain.study import Study
 from node.jobs.backoff import Backoff
@@ -128,7 +130,7 @@ def _assemble(parts: Parts, study_instance_uid: str) -> None:
 
 
 def _plan(parts: Parts, study: Study, received: tuple[ReceivedInstance, ...]) -> None:
-    sorted_study = sort_study(study, parts.settings.routing)
+    sorted_study = sort_study(study, parts.settings.routing, partial(roles_of, parts.models))
     if not sorted_study.selections:
         told: tuple[Problem, ...] = sorted_study.left_out
         if all(problem.code in SILENT for problem in told):
@@ -136,15 +138,15 @@ def _plan(parts: Parts, study: Study, received: tuple[ReceivedInstance, ...]) ->
             return
         raise InputRejected(told)
     for selection in sorted_study.selections:
-        series = check_series(
-            selection.series, minimum_slices=parts.settings.node.assemble.minimum_slices
+        all_series = check_all_series(
+            selection.all_series, minimum_slices=parts.settings.node.assemble.minimum_slices
         )
         parts.ledger.add_job(
             study_instance_uid=study.study_instance_uid,
-            series_instance_uids=[series.series_instance_uid],
+            series_instance_uids=[series.series_instance_uid for series in all_series],
             bundle=selection.rule.bundle,
             rule=selection.rule.name,
             destinations=selection.rule.destinations,
             calling_ae_title=received[-1].calling_ae_title,
-            content_digest=content_digest(series),
+            content_digest=digest_roles(all_series),
         )

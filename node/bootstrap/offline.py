@@ -1,6 +1,9 @@
 """``onconode process``: the pipeline over a folder, without a network."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,9 @@ import structlog
 
 from node.assemble.folder import scan_folder
 from node.assemble.select import sort_study
-from node.assemble.validate import check_series
-from node.config.settings import RoutingRule, SeriesMatch, Settings
+from node.assemble.validate import check_all_series
+from node.bootstrap.roles import roles_of
+from node.config.settings import ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Study
 from node.pipeline import Case, Toolbox, open_toolbox, run_stages
@@ -32,7 +36,8 @@ def process_folder(
         Receives ``*_seg.dcm``, ``*_sr.dcm``, ``*_overlay.png`` and ``result.json`` for a single
         study; a folder for each study (named by its UID) where there are several.
     bundle : str or None
-        Used for every CT or MR series instead of what the routing rules say.
+        Used for every CT or MR series instead of what the routing rules say, also for a series
+        of a single slice. Roles that a rule for this bundle tells apart are kept.
     settings : Settings
 
     Returns
@@ -50,14 +55,18 @@ def process_folder(
     contents = scan_folder(directory)
     if not contents.studies:
         raise InputRejected(contents.problems or [_empty(directory)])
-    rules = settings.routing if bundle is None else (_rule_for(bundle),)
-    toolboxes: dict[str, Toolbox] = {}
+    run = _Run(
+        rules=settings.routing if bundle is None else (_rule_for(bundle, settings.routing),),
+        minimum_slices=settings.node.assemble.minimum_slices if bundle is None else 1,
+        models=ModelStore(settings.node.models_dir),
+        report=settings.node.report,
+    )
     results = []
     for study in contents.studies:
         place = out if len(contents.studies) == 1 else out / study.study_instance_uid
         place.mkdir(parents=True, exist_ok=True)
         try:
-            result = _process(study, place, rules, settings, toolboxes)
+            result = _process(study, place, run)
         except InputRejected as rejected:
             result = _refusal(study, rejected.problems)
         result["files_left_out"] = [str(problem) for problem in contents.problems]
@@ -66,29 +75,37 @@ def process_folder(
     return results
 
 
-def _process(
-    study: Study,
-    place: Path,
-    rules: tuple[RoutingRule, ...],
-    settings: Settings,
-    toolboxes: dict[str, Toolbox],
-) -> dict[str, Any]:
-    sorted_study = sort_study(study, rules)
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What all studies of a folder share; bundles are loaded once."""
+
+    rules: tuple[RoutingRule, ...]
+    minimum_slices: int
+    models: ModelStore
+    report: ReportSettings
+    toolboxes: dict[str, Toolbox] = field(default_factory=dict)
+
+    def toolbox(self, name: str) -> Toolbox:
+        if name not in self.toolboxes:
+            self.toolboxes[name] = open_toolbox(self.models.get(name))
+        return self.toolboxes[name]
+
+
+def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
+    sorted_study = sort_study(study, run.rules, partial(roles_of, run.models))
     if not sorted_study.selections:
         raise InputRejected(sorted_study.left_out)
     selection = sorted_study.selections[0]
-    series = check_series(selection.series, minimum_slices=settings.node.assemble.minimum_slices)
-    name = selection.rule.bundle
-    if name not in toolboxes:
-        toolboxes[name] = open_toolbox(ModelStore(settings.node.models_dir).get(name))
-    toolbox = toolboxes[name]
+    series, *others = check_all_series(selection.all_series, minimum_slices=run.minimum_slices)
+    toolbox = run.toolbox(selection.rule.bundle)
     case = run_stages(
         Case(
             series=series,
+            companions=dict(zip(selection.companions, others, strict=True)),
             toolbox=toolbox,
             out_dir=place,
             prefix=toolbox.bundle.manifest.name,
-            settings=settings.node.report,
+            settings=run.report,
         )
     )
     return {
@@ -97,12 +114,15 @@ def _process(
     }
 
 
-def _rule_for(bundle: str) -> RoutingRule:
+def _rule_for(bundle: str, rules: Sequence[RoutingRule]) -> RoutingRule:
+    task = bundle.partition("/")[0]
+    told = [rule.roles for rule in rules if rule.bundle.partition("/")[0] == task and rule.roles]
     return RoutingRule(
         name="command-line",
         match=SeriesMatch(modality=("CT", "MR")),
         bundle=bundle,
         destinations=("none",),
+        roles=told[0] if told else {},
     )
 
 

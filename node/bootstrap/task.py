@@ -7,11 +7,11 @@ from pathlib import Path
 import structlog
 
 from node.assemble.headers import read_series
-from node.assemble.validate import check_series
+from node.assemble.validate import check_all_series
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
 from node.config.load import load_settings
-from node.domain.errors import InputRejected, Problem
+from node.domain.errors import InputRejected, Problem, SetupFault
 from node.domain.study import Series
 from node.jobs.failure import record_failure
 from node.jobs.job import Job
@@ -76,13 +76,14 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
     job = parts.ledger.get(job_id)
     lease.enter_stage("load")
     toolbox = _toolbox(job.bundle)
-    series = _read_series(parts, job)
+    series, companions = _read_series(parts, job, toolbox)
     # Each claim writes to a folder of its own; the one that keeps the lease is the one that counts.
     results = parts.spool.results_dir(job_id)
     attempt = results / owner.rpartition("/")[2]
     case = run_stages(
         Case(
             series=series,
+            companions=companions,
             toolbox=toolbox,
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,
@@ -97,23 +98,34 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             shutil.rmtree(other)
 
 
-def _read_series(parts: Parts, job: Job) -> Series:
+def _read_series(parts: Parts, job: Job, toolbox: Toolbox) -> tuple[Series, dict[str, Series]]:
+    """Read the series of a job: the reference, and by role the others, in the job's order."""
+    roles = [role.name for role in toolbox.bundle.manifest.roles][1:]
+    if len(job.series_instance_uids) != 1 + len(roles):
+        raise SetupFault(
+            f"the job names {len(job.series_instance_uids)} series, the bundle {job.bundle} asks "
+            f"for {1 + len(roles)}: it was changed since; send the study again"
+        )
     received = [
         item
         for item in parts.store.received_of(job.study_instance_uid)
         if item.series_instance_uid in job.series_instance_uids
     ]
-    if not received:
+    if {item.series_instance_uid for item in received} != set(job.series_instance_uids):
         raise InputRejected(
             [
                 Problem(
                     code="objects-gone",
-                    found="no object of the series",
+                    found="no object of a series of the job",
                     expected="the objects that were received",
                     remedy="send the study again: its files were purged",
                     uid=job.study_instance_uid,
                 )
             ]
         )
-    study = read_series(received)
-    return check_series(study.series[0], minimum_slices=parts.settings.node.assemble.minimum_slices)
+    by_uid = {series.series_instance_uid: series for series in read_series(received).series}
+    series, *others = check_all_series(
+        (by_uid[uid] for uid in job.series_instance_uids),
+        minimum_slices=parts.settings.node.assemble.minimum_slices,
+    )
+    return series, dict(zip(roles, others, strict=True))

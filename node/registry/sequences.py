@@ -80,4 +80,9 @@ SEQUENCES: Mapping[str, tuple[SequenceMatch, ...]] = MappingProxyType(
         ),
     }
 )
-"""Role -> alternatives: pre-contrast T1, FLAIR, post-contrast T1."""
+"""Role -> alternatives, in the order of preference."""
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {"t1": "pre-contrast T1", "flair": "FLAIR", "t1ce": "post-contrast T1"}
+)
+"""Role -> what radiologists call it."""

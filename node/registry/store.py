@@ -4,6 +4,7 @@ from pathlib import Path
 
 from node.domain.errors import Problem, SetupFault
 from node.registry.bundle import MANIFEST, Bundle, load_bundle
+from node.registry.manifest import Manifest, read_manifest
 
 
 class ModelStore:
@@ -32,6 +33,19 @@ class ModelStore:
         SetupFault
             If there is no such bundle, or its files are not what its manifest says.
         """
+        return load_bundle(self._find(name))
+
+    def manifest(self, name: str) -> Manifest:
+        """Read only the manifest of ``task`` or ``task/version``, without its files.
+
+        Raises
+        ------
+        SetupFault
+            If there is no such bundle, or its manifest cannot be read.
+        """
+        return read_manifest(self._find(name) / MANIFEST)
+
+    def _find(self, name: str) -> Path:
         matching = [entry for entry in self.list() if name in (entry, entry.split("/")[0])]
         if not matching:
             raise SetupFault(
@@ -45,7 +59,7 @@ class ModelStore:
                     )
                 )
             )
-        return load_bundle(self.root / matching[-1])
+        return self.root / matching[-1]
 
 
 def _version_key(version: str) -> tuple[tuple[int, int | str], ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Preparation:
             out[:rows, :columns] = np.clip(scaled, self.spec.clip_low, self.spec.clip_high)
         return out
 
-    def apply_channels(self, channels: Sequence[Volume], k: int) -> NDArray[np.float32]:
+    def apply_channels(self, channels: Sequence[Volume], k: SupportsIndex) -> NDArray[np.float32]:
         """Prepare slice ``k`` of every role by itself; shape ``(*padded, channels)``.
 
         Raises

@@ -6,8 +6,9 @@ from factories_volumes import make_geometry
 
 from node.domain.errors import InputRejected
 from node.domain.study import Series
-from node.pipeline import STAGES, check_fit
+from node.pipeline import STAGES
 from node.registry.bundle import Bundle
+from node.registry.fit import check_fit
 from node.registry.manifest import Manifest
 from tests.unit.registry.test_bundle import MANIFEST
 

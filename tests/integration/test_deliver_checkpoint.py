@@ -1,5 +1,6 @@
 """Answers reach who waits for them, also when the reactor of pynetdicom comes late."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,19 @@ def linger(association: Association) -> None:
     deadline_s = time.monotonic() + LATE_S
     while not association.dimse.msg_queue.queue and time.monotonic() < deadline_s:
         pass  # what sleeps here comes too late to take the answer
+
+
+class LateQueue(queue.Queue):
+    """The answers of an association, for a waiting thread that the machine wakes late."""
+
+    def get(self, block: bool = True, timeout: float | None = None):
+        if block:  # the reactor never blocks here
+            deadline_s = time.monotonic() + (timeout or 0)
+            while self.empty() and time.monotonic() < deadline_s:
+                time.sleep(0.001)
+            time.sleep(LATE_S / 2)
+            return super().get(timeout=max(0.001, deadline_s - time.monotonic()))
+        return super().get(block=False)
 
 
 class LateCheckpoint(Checkpoint):
@@ -57,6 +71,7 @@ def count_answers(
         association = entity.associate(archive.host, archive.port, ae_title=archive.ae_title)
         assert association.is_established
         association._reactor_checkpoint = checkpoint(association)
+        association.dimse.msg_queue = LateQueue()
         answered = 0
         try:
             while answered < REQUESTS and "Status" in association.send_c_echo():

@@ -175,6 +175,8 @@ class Extractor:
 
     def _normalise(self, voxels: NDArray[Any]) -> NDArray[np.float32] | None:
         pixels = voxels.astype(np.float32)
+        if not np.isfinite(pixels).all():
+            return None  # a spline would carry the hole everywhere
         if self.spec.normalisation == "none":
             return pixels
         scaled = normalise_over_tissue(

@@ -43,8 +43,10 @@ def filter_lbp_3d(region: Region, _: Mapping[str, Any]) -> Iterator[tuple[str, s
         harmonics = [sph_harm_y(degree, m, polar, azimuth) for m in range(-degree, degree + 1)]
         part = sum((signs @ harmonic.conj())[:, None] * harmonic for harmonic in harmonics)
         values.append(np.sqrt(np.sum(np.abs(part) ** 2, axis=1)))
-    with np.errstate(invalid="ignore"):
-        values.append(np.nan_to_num(kurtosis(samples, axis=1)))
+    uneven = np.ptp(samples, axis=1) > tolerance
+    tails = np.zeros(len(samples))
+    tails[uneven] = kurtosis(samples[uneven], axis=1)
+    values.append(tails)
     for name, value in zip(("m1", "m2", "k"), values, strict=True):
         image = np.zeros(voxels.shape)
         image[tuple(lesion.T)] = value

@@ -12,6 +12,7 @@ from node.cli import (
     config,
     demo,
     echo,
+    emulate,
     evaluate,
     evaluate_reproducibility,
     jobs,
@@ -50,6 +51,7 @@ app.command("demo", rich_help_panel=NODE)(demo.demo)
 app.command("process", rich_help_panel=OFFLINE)(process.process)
 app.command("send", rich_help_panel=OFFLINE)(send.send)
 app.command("echo", rich_help_panel=OFFLINE)(echo.echo)
+app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)

@@ -41,13 +41,15 @@ def process(
         typer.Option(
             "--bundle",
             metavar="NAME",
-            help="Model bundle to use for every series, instead of what routing.yaml says.",
+            help="Model bundle to use for every series, instead of what routing.yaml says; "
+            "a series of a single slice will do then.",
         ),
     ] = None,
 ) -> None:
     """Analyse a folder of DICOM files, without a network.
 
-    The same steps as in the running node. Ends with code 3 and every reason when nothing in the
+    The same steps as in the running node. A bundle of several sequences finds the series of each
+    role in the study. Ends with code 3 and every reason when nothing in the
     folder can be processed.
     """
     from node.bootstrap.offline import process_folder  # deferred: it loads much
@@ -66,7 +68,10 @@ def print_result(result: Mapping[str, Any]) -> None:
     if result["status"] == "refused":
         screen.err.print(Text("refused", style="bold red"))
         screen.print_problems([Problem(**problem) for problem in result["problems"]])
-    elif result["lesions"]:
+        return
+    if result["lesions"]:
         screen.out.print(lesion_table(result))
     else:
         screen.out.print("no lesion found")
+    for warning in result["warnings"]:
+        screen.out.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)

@@ -255,7 +255,8 @@ def _patient_and_study(headers: dict[str, Any], left_out: tuple[str, ...]) -> Da
         "PatientBirthDate": "19660401",
         "PatientSex": "F",
         "StudyInstanceUID": derive_uid("test study"),
-        "SeriesInstanceUID": derive_uid("test series", *sorted(headers), *left_out),
+        "SeriesInstanceUID": headers.get("SeriesInstanceUID")
+        or derive_uid("test series", *sorted(headers), *left_out),
         "FrameOfReferenceUID": derive_uid("test frame of reference"),
         "StudyDate": "20240312",
         "StudyTime": "101112",

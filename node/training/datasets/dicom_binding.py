@@ -133,7 +133,7 @@ def bind_objects(
     patient : PatientObjects
     description : DicomDescription
     left_out : dict
-        Receives what could not be bound, and series of the first role that nothing outlines.
+        Receives what could not be bound, and studies in which nothing is outlined.
     """
     bound: dict[str, list[LabelObject]] = defaultdict(list)
     images = {series.series_instance_uid: series for series in patient.images}
@@ -148,16 +148,16 @@ def bind_objects(
             continue
         bound[target.series_instance_uid].append(item)
     outlined_studies = {images[uid].study_instance_uid for uid in bound}
-    first_role = next(iter(description.roles.values()))
     for series in patient.images:
-        if series.series_instance_uid in bound or not plays(series, first_role):
+        if series.series_instance_uid in bound:
             continue
-        name = f"{patient.name}/{series.series_instance_uid}"
         if series.study_instance_uid in outlined_studies:
-            log.info("series.not-outlined", case=name)
-        else:
-            missing = fault("missing-mask", name, found="no object outlines it", expected="one")
-            left_out[name] = (missing,)
+            log.info("series.not-outlined", uid=series.series_instance_uid)
+        elif any(plays(series, role) for role in description.roles.values()):
+            name = f"{patient.name}/{series.study_instance_uid}"
+            left_out[name] = (
+                fault("missing-mask", name, found="no object outlines it", expected="one"),
+            )
     return [
         OutlinedSeries(
             name=patient.name if len(bound) == 1 else f"{patient.name}/{uid}",

@@ -36,7 +36,7 @@ def read_image_file(path: Path) -> tuple[NDArray[Any], Geometry]:
             [fault("not-finite", path.name, found="NaN or infinite values", expected="numbers")]
         )
     limits = np.iinfo(np.int16)
-    is_whole = array.dtype.kind in "iub"
+    is_whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
     if is_whole and limits.min <= array.min() and array.max() <= limits.max:
         return array.astype(np.int16), geometry
     return array.astype(np.float32), geometry

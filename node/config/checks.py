@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from node.config.document import Document, Location
+from node.config.document import Document, Location, read_document
 from node.config.settings import JobSettings, NodeSettings
 from node.domain.errors import Problem
 
@@ -80,6 +80,8 @@ def check_routing(
         if bundles and isinstance(bundle, str) and bundle not in bundles:
             place = routing.place(("rules", i, "bundle"))
             yield _unknown("unknown-bundle", place, bundle, bundles, str(models_dir))
+        elif models_dir and isinstance(bundle, str) and isinstance(rule.get("roles"), dict):
+            yield from _check_roles(routing, i, rule["roles"], list_roles(models_dir, bundle))
         if peers.readable:
             yield from _check_destinations(routing, i, rule.get("destinations"), names)
 
@@ -117,6 +119,30 @@ def list_bundles(models_dir: Path) -> list[str]:
         version = manifest.parent
         names |= {version.parent.name, f"{version.parent.name}/{version.name}"}
     return sorted(names)
+
+
+def list_roles(models_dir: Path, bundle: str) -> list[str]:
+    """Return the roles of a bundle: of all its versions, where only the task is named."""
+    names: list[str] = []
+    pattern = bundle if "/" in bundle else f"{bundle}/*"
+    for manifest in sorted(models_dir.glob(f"{pattern}/bundle.yaml")):
+        value = read_document(manifest).value
+        roles = value.get("roles") if isinstance(value, dict) else None
+        names += [
+            role["name"]
+            for role in (roles if isinstance(roles, list) else [])
+            if isinstance(role, dict) and isinstance(role.get("name"), str)
+        ]
+    return sorted(set(names))
+
+
+def _check_roles(
+    routing: Document, i: int, roles: dict[Any, Any], known: Sequence[str]
+) -> Iterator[Problem]:
+    for name in roles:
+        if name not in known:
+            place = routing.place(("rules", i, "roles", name))
+            yield _unknown("unknown-role", place, str(name), known, "roles of the bundle")
 
 
 def _check_match(routing: Document, i: int, rule: dict[str, Any]) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from node.domain.finding import Finding
 from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
-from node.domain.study import Series
+from node.domain.study import InstanceRef, Series
 from node.domain.volume import Volume
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
@@ -32,6 +32,8 @@ from node.registry.manifest import ClassifierEntry
 from node.report.write import write_evidence
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
+from node.segment.nodule import NoduleNetwork, find_nodules
+from node.segment.nodule_patches import NoduleInputSpec
 from node.segment.preprocess import InputSpec
 from node.volume.read import read_volume
 from node.volume.resample_channels import resample_channel
@@ -48,7 +50,7 @@ class Toolbox:
     """
 
     bundle: Bundle
-    network: Network
+    network: Network | NoduleNetwork
     lesions: LesionSpec
     extractor: Extractor | None
     classifier: Classifier | None
@@ -61,7 +63,7 @@ def open_toolbox(bundle: Bundle) -> Toolbox:
     entry = manifest.classifier
     return Toolbox(
         bundle=bundle,
-        network=Network.load(bundle.path / "segmenter.keras", InputSpec(**manifest.input)),  # type: ignore[arg-type]  # pydantic has checked the numbers
+        network=load_network(bundle),
         lesions=LesionSpec(**manifest.lesions),
         extractor=Extractor(extraction_spec(entry)) if entry else None,
         classifier=Classifier.load(bundle.path / "classifier.skops") if entry else None,
@@ -71,6 +73,14 @@ def open_toolbox(bundle: Bundle) -> Toolbox:
         if entry
         else None,
     )
+
+
+def load_network(bundle: Bundle) -> Network | NoduleNetwork:
+    """Load the network of a bundle, as its kind has it; needs TensorFlow."""
+    path, numbers = bundle.path / "segmenter.keras", bundle.manifest.input
+    if bundle.manifest.kind == "nodule":
+        return NoduleNetwork.load(path, NoduleInputSpec(**numbers))  # type: ignore[arg-type]  # pydantic has checked the numbers
+    return Network.load(path, InputSpec(**numbers))  # type: ignore[arg-type]  # pydantic has checked the numbers
 
 
 def extraction_spec(entry: ClassifierEntry) -> ExtractionSpec:
@@ -98,6 +108,8 @@ class Case:
         Role -> series, checked, for every role but the first.
     prompts : tuple of Prompt
         Where somebody pointed at lesions; for bundles of the kind "nodule".
+    pointing : tuple of InstanceRef
+        The objects that the prompts come from.
     toolbox : Toolbox
     out_dir : Path
         Where results are written.
@@ -108,6 +120,8 @@ class Case:
         Of ``series``.
     channels : tuple of Volume
         ``volume`` and, on its grid, those of the companions, in the order of the bundle's roles.
+    prompts_of : mapping of int to tuple of Prompt
+        Lesion number -> the prompts that led to it.
     warnings : tuple of str
         What a reader should know of this case, in sentences.
     seconds : dict of str to float
@@ -121,9 +135,11 @@ class Case:
     settings: ReportSettings
     companions: Mapping[str, Series] = field(default_factory=dict)
     prompts: tuple[Prompt, ...] = ()
+    pointing: tuple[InstanceRef, ...] = ()
     volume: Volume | None = None
     channels: tuple[Volume, ...] = ()
     segmentation: Segmentation | None = None
+    prompts_of: Mapping[int, tuple[Prompt, ...]] = field(default_factory=dict)
     features: tuple[FeatureVector, ...] = ()
     findings: tuple[Finding, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -158,17 +174,39 @@ def tell_thickness(series: Series) -> list[str]:
     return [f"one slice only: volumes are areas times its thickness ({told})"]
 
 
-def segment_slices(case: Case) -> Segmentation:
+def segment_slices(case: Case) -> Case:
     """Mark every voxel of the whole series, and take what hangs together for a lesion."""
-    assert case.volume is not None
     tools = case.toolbox
+    assert case.volume is not None
+    assert isinstance(tools.network, Network)
     probability = tools.network.predict(case.channels)
-    return find_lesions(case.volume, probability, tools.lesions, model_digest=tools.bundle.digest)
+    segmentation = find_lesions(
+        case.volume, probability, tools.lesions, model_digest=tools.bundle.digest
+    )
+    return replace(case, segmentation=segmentation)
 
 
-SEGMENTERS: Mapping[str, Callable[[Case], Segmentation]] = MappingProxyType(
+def segment_nodules(case: Case) -> Case:
+    """Outline the nodule at every prompt, and warn of prompts where there is none."""
+    tools = case.toolbox
+    assert case.volume is not None
+    assert isinstance(tools.network, NoduleNetwork)
+    found = find_nodules(
+        case.volume, case.prompts, tools.network, tools.lesions, model_digest=tools.bundle.digest
+    )
+    told = [f"no nodule at {problem.tag}: {problem.found}" for problem in found.absent]
+    return replace(
+        case,
+        segmentation=found.segmentation,
+        prompts_of=found.prompts_of,
+        warnings=(*case.warnings, *told),
+    )
+
+
+SEGMENTERS: Mapping[str, Callable[[Case], Case]] = MappingProxyType(
     {
         "slices": segment_slices,
+        "nodule": segment_nodules,
     }
 )
 """Kind of bundle -> how it finds lesions."""
@@ -176,8 +214,7 @@ SEGMENTERS: Mapping[str, Callable[[Case], Segmentation]] = MappingProxyType(
 
 def segment(case: Case) -> Case:
     """Find the lesions, as the kind of the bundle has it."""
-    find = SEGMENTERS[case.toolbox.bundle.manifest.kind]
-    return replace(case, segmentation=find(case))
+    return SEGMENTERS[case.toolbox.bundle.manifest.kind](case)
 
 
 def measure(case: Case) -> Case:
@@ -212,9 +249,12 @@ def report(case: Case) -> Case:
             segmentation=case.segmentation,
             findings=case.findings,
             model=case.toolbox.bundle.identity,
+            prompts_of=case.prompts_of,
+            remarks=case.warnings,
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],
+        pointing_paths=[instance.path for instance in case.pointing],
         out_dir=case.out_dir,
         prefix=case.prefix,
         settings=case.settings,

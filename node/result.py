@@ -10,6 +10,7 @@ from typing import Any
 
 import node
 from node.domain.finding import Finding
+from node.domain.prompt import Prompt
 from node.domain.segmentation import Lesion
 from node.domain.volume import Volume
 from node.pipeline import Case
@@ -50,6 +51,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
             }
             for lesion in case.segmentation.lesions
         ],
+        "prompts": [_prompt(prompt, case.prompts_of) for prompt in case.prompts],
         "warnings": list(case.warnings),
         "limitations": model.limitations,
         "seconds": dict(case.seconds),
@@ -70,6 +72,17 @@ def _roles(case: Case) -> dict[str, str]:
     roles = [role.name for role in case.toolbox.bundle.manifest.roles]
     series = {**dict.fromkeys(roles[:1], case.series), **case.companions}
     return {role: series[role].series_instance_uid for role in roles}
+
+
+def _prompt(prompt: Prompt, prompts_of: Mapping[int, tuple[Prompt, ...]]) -> dict[str, Any]:
+    lesions = [number for number, prompts in prompts_of.items() if prompt in prompts]
+    return {
+        "source": prompt.source,
+        "label": prompt.label,
+        "sop_instance_uid": prompt.sop_instance_uid,
+        "point_lps_mm": [round(value, 2) for value in prompt.point_lps_mm],
+        "lesion": lesions[0] if lesions else None,
+    }
 
 
 def _measures(lesion: Lesion, volume: Volume) -> dict[str, Any]:

@@ -18,6 +18,14 @@ def digest_roles(series: Sequence[Series]) -> str:
     return hashlib.sha256("\n".join(map(content_digest, series)).encode()).hexdigest()
 
 
+def digest_case(series: Sequence[Series], pointing: Sequence[InstanceRef] = ()) -> str:
+    """Return the same of the series of a case and the objects that point at its lesions."""
+    images = digest_roles(series)
+    if not pointing:
+        return images
+    return hashlib.sha256(f"{images}\n{digest_instances(pointing)}".encode()).hexdigest()
+
+
 def digest_instances(instances: Iterable[InstanceRef]) -> str:
     """Return the same of any instances, such as all those of a study."""
     lines = sorted(f"{item.sop_instance_uid} {item.sha256}\n" for item in instances)

@@ -93,7 +93,7 @@ def _locate(items: Sequence[Dataset], place: "_Placing") -> Location:
     for item in items:
         shape = str(item.get("GraphicType"))
         found = place.to_lps(item)
-        if shape in OUTLINES and len(found) > 2 or shape == "CIRCLE":
+        if shape in OUTLINES and len(found) > 2:
             outlines.append(OUTLINES[shape](found))
         else:
             points.append(found)

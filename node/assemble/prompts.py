@@ -18,12 +18,14 @@ from node.domain.errors import InputRejected, Problem
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series, Study
 
+LABEL_MAP_STORAGE = uid.UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has no name for it
+
 Reader = Callable[[Dataset, Series], list[Region]]
 
 POINTERS: Mapping[str, tuple[str, Reader]] = MappingProxyType(
     {
         uid.SegmentationStorage: ("SEG", read_segments),
-        uid.LabelMapSegmentationStorage: ("SEG", read_segments),
+        LABEL_MAP_STORAGE: ("SEG", read_segments),
         uid.RTStructureSetStorage: ("RTSTRUCT", read_structures),
         uid.EnhancedSRStorage: ("SR", read_annotations),
         uid.ComprehensiveSRStorage: ("SR", read_annotations),

@@ -9,14 +9,15 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from node.assemble.digest import digest_instances, digest_roles
+from node.assemble.digest import digest_case, digest_instances
 from node.assemble.headers import read_series
 from node.assemble.select import sort_study
 from node.assemble.validate import check_all_series
 from node.bootstrap.parts import Parts
+from node.bootstrap.pointing import find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
 from node.domain.errors import InputRejected, OncoNodeError, Problem
-from node.domain.study import Study
+from node.domain.study import InstanceRef, Study
 from node.jobs.backoff import Backoff
 from node.jobs.failure import describe_bug
 from node.storage.clock import utc_now
@@ -141,6 +142,10 @@ def _plan(parts: Parts, study: Study, received: tuple[ReceivedInstance, ...]) ->
         all_series = check_all_series(
             selection.all_series, minimum_slices=parts.settings.node.assemble.minimum_slices
         )
+        pointing: tuple[InstanceRef, ...] = ()
+        if needs_prompts(parts.models, selection.rule.bundle):
+            pointed = find_prompts(study, all_series[0], selection.rule)
+            pointing = sources_of(study, pointed.prompts)
         parts.ledger.add_job(
             study_instance_uid=study.study_instance_uid,
             series_instance_uids=[series.series_instance_uid for series in all_series],
@@ -148,5 +153,5 @@ def _plan(parts: Parts, study: Study, received: tuple[ReceivedInstance, ...]) ->
             rule=selection.rule.name,
             destinations=selection.rule.destinations,
             calling_ae_title=received[-1].calling_ae_title,
-            content_digest=digest_roles(all_series),
+            content_digest=digest_case(all_series, pointing),
         )

@@ -10,8 +10,10 @@ from typing import Any
 import structlog
 
 from node.assemble.folder import scan_folder
+from node.assemble.prompts import PointedAt
 from node.assemble.select import sort_study
 from node.assemble.validate import check_all_series
+from node.bootstrap.pointing import Seeds, find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
 from node.config.settings import ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
@@ -24,7 +26,11 @@ log = structlog.get_logger()
 
 
 def process_folder(
-    directory: Path, out: Path, bundle: str | None, settings: Settings
+    directory: Path,
+    out: Path,
+    bundle: str | None,
+    settings: Settings,
+    seeds: Seeds | None = None,
 ) -> list[dict[str, Any]]:
     """Process every study of a folder as the node would.
 
@@ -39,6 +45,8 @@ def process_folder(
         Used for every CT or MR series instead of what the routing rules say, also for a series
         of a single slice. Roles that a rule for this bundle tells apart are kept.
     settings : Settings
+    seeds : Seeds, optional
+        Points for bundles that refine what somebody points at, instead of the study's objects.
 
     Returns
     -------
@@ -60,6 +68,7 @@ def process_folder(
         minimum_slices=settings.node.assemble.minimum_slices if bundle is None else 1,
         models=ModelStore(settings.node.models_dir),
         report=settings.node.report,
+        seeds=seeds,
     )
     results = []
     for study in contents.studies:
@@ -83,6 +92,7 @@ class _Run:
     minimum_slices: int
     models: ModelStore
     report: ReportSettings
+    seeds: Seeds | None = None
     toolboxes: dict[str, Toolbox] = field(default_factory=dict)
 
     def toolbox(self, name: str) -> Toolbox:
@@ -97,11 +107,16 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
         raise InputRejected(sorted_study.left_out)
     selection = sorted_study.selections[0]
     series, *others = check_all_series(selection.all_series, minimum_slices=run.minimum_slices)
+    pointed = PointedAt()
+    if needs_prompts(run.models, selection.rule.bundle):
+        pointed = find_prompts(study, series, selection.rule, seeds=run.seeds)
     toolbox = run.toolbox(selection.rule.bundle)
     case = run_stages(
         Case(
             series=series,
             companions=dict(zip(selection.companions, others, strict=True)),
+            prompts=pointed.prompts,
+            pointing=sources_of(study, pointed.prompts),
             toolbox=toolbox,
             out_dir=place,
             prefix=toolbox.bundle.manifest.name,
@@ -111,18 +126,20 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
     return {
         **summarize_case(case),
         "series_left_out": [str(problem) for problem in sorted_study.left_out],
+        "regions_ignored": [str(problem) for problem in pointed.ignored],
     }
 
 
 def _rule_for(bundle: str, rules: Sequence[RoutingRule]) -> RoutingRule:
     task = bundle.partition("/")[0]
-    told = [rule.roles for rule in rules if rule.bundle.partition("/")[0] == task and rule.roles]
+    told = [rule for rule in rules if rule.bundle.partition("/")[0] == task]
     return RoutingRule(
         name="command-line",
         match=SeriesMatch(modality=("CT", "MR")),
         bundle=bundle,
         destinations=("none",),
-        roles=told[0] if told else {},
+        roles=next((rule.roles for rule in told if rule.roles), {}),
+        prompt_labels=next((rule.prompt_labels for rule in told), ()),
     )
 
 

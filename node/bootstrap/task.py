@@ -10,9 +10,11 @@ from node.assemble.headers import read_series
 from node.assemble.validate import check_all_series
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
+from node.bootstrap.pointing import find_prompts, sources_of
 from node.config.load import load_settings
 from node.domain.errors import InputRejected, Problem, SetupFault
-from node.domain.study import Series
+from node.domain.prompt import Prompt
+from node.domain.study import InstanceRef, Series
 from node.jobs.failure import record_failure
 from node.jobs.job import Job
 from node.pipeline import Case, Toolbox, check_golden, open_toolbox, run_stages
@@ -77,6 +79,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
     lease.enter_stage("load")
     toolbox = _toolbox(job.bundle)
     series, companions = _read_series(parts, job, toolbox)
+    prompts, pointing = _read_prompts(parts, job, series, toolbox)
     # Each claim writes to a folder of its own; the one that keeps the lease is the one that counts.
     results = parts.spool.results_dir(job_id)
     attempt = results / owner.rpartition("/")[2]
@@ -84,6 +87,8 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
         Case(
             series=series,
             companions=companions,
+            prompts=prompts,
+            pointing=pointing,
             toolbox=toolbox,
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,
@@ -129,3 +134,15 @@ def _read_series(parts: Parts, job: Job, toolbox: Toolbox) -> tuple[Series, dict
         minimum_slices=parts.settings.node.assemble.minimum_slices,
     )
     return series, dict(zip(roles, others, strict=True))
+
+
+def _read_prompts(
+    parts: Parts, job: Job, series: Series, toolbox: Toolbox
+) -> tuple[tuple[Prompt, ...], tuple[InstanceRef, ...]]:
+    """Read what the study's objects point at, for a bundle that needs it."""
+    if toolbox.bundle.manifest.kind != "nodule":
+        return (), ()
+    study = read_series(parts.store.received_of(job.study_instance_uid))
+    rules = {rule.name: rule for rule in parts.settings.routing}
+    prompts = find_prompts(study, series, rules.get(job.rule)).prompts
+    return prompts, sources_of(study, prompts)

@@ -1,5 +1,6 @@
 """``onconode process``."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from node.domain.errors import Problem
 
 def process(
     ctx: typer.Context,
+    *,
     directory: Annotated[
         Path,
         typer.Argument(
@@ -45,6 +47,25 @@ def process(
             "a series of a single slice will do then.",
         ),
     ] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--seed",
+            metavar="X,Y,Z",
+            help="Point in a nodule, in millimetres of the patient's coordinate system (LPS), for "
+            "bundles that refine what somebody points at; may be repeated. Seeds take the place of "
+            "the study's SEG, RTSTRUCT and SR.",
+        ),
+    ] = None,
+    seed_voxel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--seed-voxel",
+            metavar="COLUMN,ROW,SLICE",
+            help="The same as a voxel, each number from 0; slices count along the normal (row "
+            "direction x column direction; axial: from the feet up), whatever their numbers are.",
+        ),
+    ] = None,
 ) -> None:
     """Analyse a folder of DICOM files, without a network.
 
@@ -53,13 +74,33 @@ def process(
     folder can be processed.
     """
     from node.bootstrap.offline import process_folder  # deferred: it loads much
+    from node.bootstrap.pointing import Seeds
 
-    results = process_folder(directory, out, bundle, invocation_of(ctx).settings)
+    seeds = Seeds(
+        points_lps_mm=_triples(seed, "--seed"), voxels=_triples(seed_voxel, "--seed-voxel")
+    )
+    results = process_folder(directory, out, bundle, invocation_of(ctx).settings, seeds)
     for result in results:
         print_result(result)
     screen.out.print(Text(f"results: {out}", style="dim"), soft_wrap=True)
     if all(result["status"] == "refused" for result in results):
         raise typer.Exit(ExitCode.INPUT_REJECTED)
+
+
+def _triples(texts: list[str] | None, option: str) -> tuple[tuple[float, float, float], ...]:
+    """Read comma-separated numbers, three each."""
+    triples = []
+    for text in texts or ():
+        try:
+            x, y, z = (float(part) for part in text.split(","))
+        except ValueError:
+            x = y = z = math.nan
+        if not all(map(math.isfinite, (x, y, z))):
+            raise typer.BadParameter(
+                f"{text!r} is not three numbers with commas", param_hint=option
+            )
+        triples.append((x, y, z))
+    return tuple(triples)
 
 
 def print_result(result: Mapping[str, Any]) -> None:

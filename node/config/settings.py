@@ -183,7 +183,8 @@ class RoutingRule(Frozen):
     """One rule of ``routing.yaml``; the first rule that matches a series of a study wins.
 
     ``roles`` takes the place of what a bundle of several sequences says of a role: alternatives
-    in the order of preference.
+    in the order of preference. ``prompt_labels`` says which regions of a SEG, RTSTRUCT or SR point
+    at lesions, for bundles that refine them; without it, organs are left out by their usual names.
     """
 
     name: Name
@@ -191,6 +192,7 @@ class RoutingRule(Frozen):
     bundle: BundleName
     destinations: tuple[Name, ...] = Field(min_length=1)
     roles: dict[Name, tuple[SequenceMatch, ...]] = Field(default_factory=dict)
+    prompt_labels: tuple[Text, ...] = ()
 
 
 class Settings(Frozen):

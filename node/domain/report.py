@@ -1,11 +1,13 @@
 """What goes back: the facts of a report, and the DICOM objects made from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from node.domain.code import Code
 from node.domain.finding import Finding
+from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
 
 
@@ -54,11 +56,17 @@ class Report:
     findings : tuple of Finding
         One for each lesion, in the order of their numbers; none if the model does not classify.
     model : ModelIdentity
+    prompts_of : mapping of int to tuple of Prompt
+        Lesion number -> where somebody had pointed at it; empty if the model finds lesions itself.
+    remarks : tuple of str
+        What a reader should know of this case, in sentences.
     """
 
     segmentation: Segmentation
     findings: tuple[Finding, ...]
     model: ModelIdentity
+    prompts_of: Mapping[int, tuple[Prompt, ...]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 class EvidenceKind(StrEnum):

@@ -49,6 +49,7 @@ def build_sr(
     *,
     settings: ReportSettings,
     volume: Volume | None = None,
+    pointing: Sequence[Dataset] = (),
 ) -> Dataset:
     """Build the structured report.
 
@@ -62,6 +63,8 @@ def build_sr(
     settings : ReportSettings
     volume : Volume, optional
         Adds what is measured on the voxels (mean attenuation in CT).
+    pointing : sequence of Dataset
+        Headers of the objects that pointed at the lesions; named as pertinent other evidence.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def build_sr(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # foreign values: complained of on receipt
         built = kind(
-            evidence=[*headers, *([seg] if seg is not None else [])],
+            evidence=[*headers, *([seg] if seg is not None else []), *pointing],
             content=content[0],
             series_instance_uid=PENDING_UID,
             series_number=settings.sr_series_number,
@@ -170,6 +173,7 @@ def _conclusion(report: Report, evaluated: str) -> ContainerContentItem:
     found = len(report.segmentation.lesions)
     texts = (
         f"{found} lesion{'' if found == 1 else 's'} found. {evaluated}",
+        *report.remarks,
         f"Limitations: {report.model.limitations}",
         f"AI result for {RESEARCH_NOTICE}; not verified by a person.",
     )

@@ -21,6 +21,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from node.domain.code import Code
 from node.domain.finding import Finding
+from node.domain.prompt import Prompt
 from node.domain.report import ModelIdentity, Report
 from node.domain.segmentation import Lesion
 from node.domain.volume import Volume
@@ -70,9 +71,17 @@ def lesion_group(
         measurements=_measure(lesion, finding, report, volume),
         qualitative_evaluations=_evaluate(finding) if finding else None,
     )
-    if finding and finding.reason:
-        _add_comment(group[0], finding.reason)
+    told = [finding.reason] if finding and finding.reason else []
+    told += [_tell_prompt(prompt) for prompt in report.prompts_of.get(lesion.number, ())]
+    if told:
+        _add_comment(group[0], "; ".join(told))
     return group
+
+
+def _tell_prompt(prompt: Prompt) -> str:
+    name = f" '{prompt.label}'" if prompt.label else ""
+    x, y, z = prompt.point_lps_mm
+    return f"pointed at by {prompt.source}{name}, at {x:.1f}, {y:.1f}, {z:.1f} mm (LPS)"
 
 
 def absent_group(

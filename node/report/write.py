@@ -25,6 +25,7 @@ def write_evidence(
     volume: Volume,
     *,
     source_paths: Sequence[Path],
+    pointing_paths: Sequence[Path] = (),
     out_dir: Path,
     prefix: str,
     settings: ReportSettings,
@@ -38,6 +39,8 @@ def write_evidence(
         What the report was made from.
     source_paths : sequence of Path
         Files of the source series, in any order.
+    pointing_paths : sequence of Path
+        Objects in which somebody had pointed at the lesions; the report names them as evidence.
     out_dir : Path
         Made if it is missing.
     prefix : str
@@ -57,7 +60,8 @@ def write_evidence(
     out_dir.mkdir(parents=True, exist_ok=True)
     sources = read_sources(source_paths, volume.source_uids)
     seg = build_seg(report, sources, settings=settings)
-    sr = build_sr(report, sources, seg, settings=settings, volume=volume)
+    pointing = [dcmread(path, stop_before_pixels=True) for path in pointing_paths]
+    sr = build_sr(report, sources, seg, settings=settings, volume=volume, pointing=pointing)
     written = []
     if seg is not None:
         evidence = _save(seg, EvidenceKind.SEG, out_dir / f"{prefix}_seg.dcm")

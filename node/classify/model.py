@@ -1,5 +1,6 @@
 """The classifier of a bundle as it lies on disk: a skops file, never pickle."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ class Classifier:
         """Write as skops."""
         from skops import io
 
-        io.dump({name: getattr(self, name) for name in self.__dataclass_fields__}, path)
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        io.dump(content, path, compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
     def load(cls, path: Path) -> "Classifier":

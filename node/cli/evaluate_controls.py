@@ -72,10 +72,11 @@ def evaluate_controls(
     features = run / "features.npz"
     if not features.is_file():
         raise SetupFault(f"no features.npz in {run}: run `onconode train classifier` first")
+    settings = None if recipe is None else load_recipe(recipe).classifier
     comparison = compare_classifiers(
         FeatureTable.load(features),
         target.value,
-        settings=ClassifierRecipe() if recipe is None else load_recipe(recipe).classifier,
+        settings=settings or ClassifierRecipe(),
         evaluations=evaluations,
         outer_folds=outer,
         seed=seed,

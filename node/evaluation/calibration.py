@@ -7,7 +7,6 @@ doi:10.1175/WAF993.1 (reliability diagrams).
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,36 +77,3 @@ def measure_calibration_error(bins: list[ReliabilityBin]) -> float:
     """Mean gap between predicted and observed, weighted by count (expected calibration error)."""
     total = sum(one.count for one in bins)
     return sum(one.count * abs(one.predicted - one.observed) for one in bins) / total
-
-
-def draw_reliability(bins: list[ReliabilityBin], path: Path, *, title: str) -> None:
-    """Draw the reliability diagram as PNG."""
-    from matplotlib.figure import Figure  # deferred: it loads slowly
-
-    figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect")
-    predicted = [one.predicted for one in bins]
-    observed = np.array([one.observed for one in bins])
-    low, high = np.array([one.interval for one in bins]).T
-    axes.errorbar(
-        predicted,
-        observed,
-        yerr=[np.maximum(observed - low, 0), np.maximum(high - observed, 0)],
-        marker="o",
-        capsize=3,
-        label="lesions, 95 % interval over patients",
-    )
-    for one in bins:
-        axes.annotate(
-            f"n={one.count}", (one.predicted, one.observed), (4, -12), textcoords="offset points"
-        )
-    axes.set(
-        xlim=(-0.02, 1.02),
-        ylim=(-0.02, 1.02),
-        xlabel="predicted probability of malignancy",
-        ylabel="share that is malignant",
-        title=title,
-    )
-    axes.legend(loc="upper left")
-    figure.savefig(path, dpi=120)

@@ -3,8 +3,9 @@
 References
 ----------
 Platt, Advances in Large Margin Classifiers, 1999 (sigmoid); Zadrozny, Elkan, KDD 2002,
-doi:10.1145/775047.775151 (isotonic); Van Calster et al., BMC Med 17, 2019,
-doi:10.1186/s12916-019-1466-7 (why it matters, and what few patients allow).
+doi:10.1145/775047.775151 (isotonic); Niculescu-Mizil, Caruana, ICML 2005,
+doi:10.1145/1102351.1102430 (isotonic overfits below about a thousand cases); Van Calster et al.,
+BMC Med 17, 2019, doi:10.1186/s12916-019-1466-7 (why it matters, and what few patients allow).
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 
 from node.domain.errors import SetupFault
 from node.evaluation.calibration import measure_brier
+from node.evaluation.discrimination import bootstrap_mean
 from node.training.svm_objective import split_by_patient
 
 METHODS = ("sigmoid", "isotonic")
@@ -64,8 +66,10 @@ def calibrate(
     labels, patients : ndarray, shape (n,)
         Of patients whom the classifier was not fitted to; every class must be there.
     method : str
-        ``sigmoid``, ``isotonic`` or ``choose`` (the smaller Brier score in cross-validation;
-        Platt's where both are alike or patients are too few to tell).
+        ``sigmoid``, ``isotonic`` or ``choose``: Platt's, unless the Brier score of isotonic
+        regression in cross-validation by patient is smaller beyond chance (the 95 % interval of the
+        gain, by bootstrap over patients, lies above 0). Isotonic regression makes ties, which cost
+        AUC, and calls few cases certain.
     seed : int
     """
     tried = METHODS if method == "choose" else (method,)
@@ -83,7 +87,12 @@ def calibrate(
             found[name][judging] = one.predict_proba(values[judging])
     truth = labels[:, None] == np.unique(labels)[None]
     brier = {name: measure_brier(truth, shares) for name, shares in found.items()}
-    chosen = min(tried, key=lambda name: brier[name])
+    chosen = tried[0]
+    if method == "choose":
+        errors = [((found[name] - truth) ** 2).sum(axis=1) / 2 for name in METHODS]
+        rng = np.random.default_rng(seed)
+        low, _ = bootstrap_mean(patients, errors[0] - errors[1], rng=rng)
+        chosen = "isotonic" if low > 0 else "sigmoid"
     return Calibration(
         estimator=_fit(fitted, values, labels, chosen),
         method=chosen,

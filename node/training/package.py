@@ -127,8 +127,10 @@ def _seal(directory: Path, manifest: dict[str, Any]) -> Bundle:
     return load_bundle(directory)
 
 
-def _describe(fitted: FittedClassifier, search: str) -> dict[str, Any]:
+def _describe(fitted: FittedClassifier, search: str) -> dict[str, Any] | None:
     result = getattr(fitted, search)
+    if result is None:
+        return None
     genome = result.genome
     return {
         "kernel": genome.kernel,

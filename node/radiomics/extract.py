@@ -162,40 +162,43 @@ class Extractor:
         scaled = self._normalise(voxels) if mask.any() else None
         if scaled is None:
             return None
-        image, label = _as_image(scaled, spacing_mm), _as_image(mask.astype(np.uint8), spacing_mm)
         try:
             if self.spec.profile.grid == "pyradiomics":
-                image, label = self._load(image, label, None, **self._settings)
+                pair = _as_image(scaled, spacing_mm), _as_image(mask.astype(np.uint8), spacing_mm)
+                image, label = self._load(*pair, None, **self._settings)
             else:
-                image, label = self._resample(image, label)
+                image, label = self._resample(scaled, mask, spacing_mm)
             box, _ = checkMask(image, label, **self._settings)
         except (ValueError, RuntimeError):
-            return None  # PyRadiomics refuses masks that vanish or are a single voxel
+            return None  # holes in the image; or a mask that vanishes or is a single voxel
         return Region(image=image, mask=label, box=box, planar=self.spec.profile.planar)
 
-    def _normalise(self, voxels: NDArray[Any]) -> NDArray[np.float32] | None:
-        pixels = voxels.astype(np.float32)
-        if not np.isfinite(pixels).all():
-            return None  # a spline would carry the hole everywhere
+    def _normalise(self, voxels: NDArray[Any]) -> NDArray[Any] | None:
         if self.spec.normalisation == "none":
-            return pixels
+            return voxels
+        pixels = voxels.astype(np.float32)
         scaled = normalise_over_tissue(
             pixels - min(0.0, float(pixels.min())),
             foreground_fraction=self.spec.foreground_fraction,
         )
         return None if scaled is None else scaled * np.float32(SCALE)
 
-    def _resample(self, image: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
+    def _resample(
+        self, voxels: NDArray[Any], mask: NDArray[np.bool_], source_mm: tuple[float, float, float]
+    ) -> tuple[sitk.Image, sitk.Image]:
         in_plane_mm = self.spec.spacing_mm
-        planar = self.spec.profile.planar
-        slices_mm = 0.0 if planar else self.spec.slice_spacing_mm or 0.0
-        spacing_mm = (in_plane_mm, in_plane_mm, slices_mm)
-        x, y, z = (
+        slices_mm = 0.0 if self.spec.profile.planar else self.spec.slice_spacing_mm or 0.0
+        spacing_mm = (slices_mm, in_plane_mm, in_plane_mm)
+        z, y, x = (
             max(math.ceil(MARGIN_MM / (new or old)), self.spec.profile.margin_voxels)
-            for new, old in zip(spacing_mm, image.GetSpacing(), strict=True)
+            for new, old in zip(spacing_mm, source_mm, strict=True)
         )
-        image, mask = resample_region(image, mask, spacing_mm=spacing_mm, margin=(x, y, z))
-        return (sitk.Round(image) if self.spec.normalisation == "none" else image), mask
+        image, label = resample_region(
+            voxels, mask, source_mm=source_mm, spacing_mm=spacing_mm, margin=(z, y, x)
+        )
+        if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
+            raise ValueError("the image has holes, which a spline carries everywhere")
+        return (sitk.Round(image) if self.spec.normalisation == "none" else image), label
 
     def _measure(self, region: Region) -> dict[str, float]:
         profile = self.spec.profile

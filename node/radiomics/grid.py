@@ -10,11 +10,9 @@ Zwanenburg et al., Image Biomarker Standardisation Initiative reference manual,
 arXiv:1612.07003, section "Interpolation" (VTM2).
 """
 
-from typing import Any
-
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 #: Voxels of the source beyond the part that is wanted: a cubic B-spline's coefficients fall by
 #: 0.27 a voxel, so that those outside weigh less than 1e-6.
@@ -22,71 +20,104 @@ SPLINE_REACH = 11
 #: Interpolated masks are sums of eight products: a half may come out as a little less.
 ROUNDING = 1e-6
 
-Pair = tuple[sitk.Image, sitk.Image]
+Triple = tuple[float, float, float]
 
 
 def resample_region(
-    image: sitk.Image,
-    mask: sitk.Image,
+    voxels: NDArray[np.generic],
+    mask: NDArray[np.bool_],
     *,
-    spacing_mm: tuple[float, float, float],
+    source_mm: Triple,
+    spacing_mm: Triple,
     margin: tuple[int, int, int],
     interpolator: int = sitk.sitkBSpline,
-) -> Pair:
+) -> tuple[sitk.Image, sitk.Image]:
     """Cut out the lesion with a margin, on a grid of the given spacing.
 
     Parameters
     ----------
-    image, mask : sitk.Image
-        On one grid, axis-aligned with its first voxel at the origin; the mask is 0 or 1 and not
-        empty.
+    voxels : ndarray, shape (z, y, x)
+    mask : ndarray of bool, shape (z, y, x)
+        Not empty.
+    source_mm : tuple of float
+        Distances of slices, rows and columns.
     spacing_mm : tuple of float
-        Along x, y, z; 0 leaves an axis as it is.
+        Those that are wanted; 0 leaves an axis as it is.
     margin : tuple of int
-        Voxels of the new grid, along x, y, z, where the image reaches so far.
+        Slices, rows and columns of the new grid round the lesion, where the image reaches so far.
     interpolator : int
         SimpleITK's, for the image.
 
     Returns
     -------
     image : sitk.Image of float64
+        Its origin counts in mm from the first voxel of the source.
     mask : sitk.Image of uint32
-        May be empty, where a lesion is thinner than half a voxel of the new grid.
+        On the same grid; may be empty, where a lesion is thinner than half a voxel of it.
     """
-    old_mm = np.array(image.GetSpacing())
-    wanted_mm = np.array(spacing_mm, float)
+    old_mm, wanted_mm = np.array(source_mm, float), np.array(spacing_mm, float)
     new_mm = np.where(wanted_mm > 0, wanted_mm, old_mm)
-    size = np.array(image.GetSize())
+    size = np.array(voxels.shape)
     new_size = np.ceil(size * old_mm / new_mm - ROUNDING).astype(int)
     first_mm = ((size - 1) * old_mm - (new_size - 1) * new_mm) / 2
-    low, up = _bounds(mask)
+    low, up = find_box(mask)
     new_low = np.floor(((low - 0.5) * old_mm - first_mm) / new_mm).astype(int) - margin
     new_up = np.ceil(((up + 0.5) * old_mm - first_mm) / new_mm).astype(int) + margin
     new_low, new_up = np.maximum(new_low, 0), np.minimum(new_up, new_size - 1)
-    origin_mm = first_mm + new_low * new_mm
-    end_mm = first_mm + new_up * new_mm
-    image, mask = sitk.Cast(image, sitk.sitkFloat64), sitk.Cast(mask, sitk.sitkUInt32)
     if np.allclose(old_mm, new_mm):
-        return _cut(image, new_low, new_up), _cut(mask, new_low, new_up)
+        return (
+            _cut(voxels, new_low, new_up, old_mm, sitk.sitkFloat64),
+            _cut(mask, new_low, new_up, old_mm, sitk.sitkUInt32),
+        )
+    origin_mm, end_mm = first_mm + new_low * new_mm, first_mm + new_up * new_mm
     source_low = np.maximum(np.floor(origin_mm / old_mm).astype(int) - SPLINE_REACH, 0)
     source_up = np.minimum(np.ceil(end_mm / old_mm).astype(int) + SPLINE_REACH, size - 1)
     resample = sitk.ResampleImageFilter()
-    resample.SetOutputSpacing(new_mm.tolist())
-    resample.SetOutputOrigin(origin_mm.tolist())
-    resample.SetSize((new_up - new_low + 1).tolist())
+    resample.SetOutputSpacing(new_mm[::-1].tolist())
+    resample.SetOutputOrigin(origin_mm[::-1].tolist())
+    resample.SetSize((new_up - new_low + 1)[::-1].tolist())
     resample.SetInterpolator(interpolator)
-    resampled = resample.Execute(_cut(image, source_low, source_up))
+    image = resample.Execute(
+        _repeat_pairs(_cut(voxels, source_low, source_up, old_mm, sitk.sitkFloat64))
+    )
     resample.SetInterpolator(sitk.sitkLinear)
-    share = resample.Execute(sitk.Cast(_cut(mask, source_low, source_up), sitk.sitkFloat64))
-    return resampled, sitk.Cast(share >= 0.5 - ROUNDING, sitk.sitkUInt32)
+    share = resample.Execute(_cut(mask, source_low, source_up, old_mm, sitk.sitkFloat64))
+    return image, sitk.Cast(share >= 0.5 - ROUNDING, sitk.sitkUInt32)
 
 
-def _bounds(mask: sitk.Image) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    shape = sitk.LabelShapeStatisticsImageFilter()
-    shape.Execute(sitk.Cast(mask, sitk.sitkUInt32))
-    box = np.array(shape.GetBoundingBox(1))
-    return box[:3], box[:3] + box[3:] - 1
+def _repeat_pairs(image: sitk.Image) -> sitk.Image:
+    """Continue axes of two samples by one at both ends.
+
+    ITK's B-spline mirrors an image at its end samples, but of two it reads memory beyond them.
+    Mirrored like that, a pair is a signal of period two: continued beforehand it is the same.
+    """
+    pair = [1 if size == 2 else 0 for size in image.GetSize()]
+    return sitk.WrapPad(image, pair, pair) if any(pair) else image
 
 
-def _cut(image: sitk.Image, low: NDArray[Any], up: NDArray[Any]) -> sitk.Image:
-    return sitk.RegionOfInterest(image, (up - low + 1).tolist(), low.tolist())
+def find_box(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """First and last index of a mask along every axis."""
+    filled = [
+        np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        for axis in range(mask.ndim)
+    ]
+    return np.array([each[0] for each in filled]), np.array([each[-1] for each in filled])
+
+
+def _cut(
+    voxels: NDArray[np.generic],
+    low: NDArray[np.int_],
+    up: NDArray[np.int_],
+    spacing_mm: ArrayLike,
+    pixel_type: int,
+) -> sitk.Image:
+    """Only what is cut out is copied: the volume may be a whole patient."""
+    window = tuple(slice(first, last + 1) for first, last in zip(low, up, strict=True))
+    part = voxels[window]
+    image = sitk.Cast(
+        sitk.GetImageFromArray(part.astype(np.uint8) if part.dtype == bool else part), pixel_type
+    )
+    spacing = np.asarray(spacing_mm, float)
+    image.SetSpacing(spacing[::-1].tolist())
+    image.SetOrigin((low * spacing)[::-1].tolist())
+    return image

@@ -56,7 +56,7 @@ CONFIGURATIONS = [
         name="b",
         aggregation="2_5D",
         settings={"binCount": 32},
-        spacing_mm=(2, 2, 0),
+        spacing_mm=(0, 2, 2),
         range_hu=(-500, 400),
         voxels=29842,
     ),
@@ -99,8 +99,9 @@ def measure(phantom, configuration):
     image, mask = phantom
     if configuration.spacing_mm:
         image, mask = resample_region(
-            image,
-            mask,
+            sitk.GetArrayFromImage(image),
+            sitk.GetArrayFromImage(mask) == 1,
+            source_mm=image.GetSpacing()[::-1],
             spacing_mm=configuration.spacing_mm,
             margin=(2, 2, 2),
             interpolator=configuration.interpolator,

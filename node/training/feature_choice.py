@@ -97,7 +97,12 @@ def defined_columns(values: NDArray[np.float64], limit: float) -> NDArray[np.int
 
 
 def read_reproducibility(path: Path) -> dict[str, float]:
-    """Read ``{"feature": icc}``.
+    """Read the ``icc.json`` of ``onconode evaluate reproducibility``, or ``{"feature": icc}``.
+
+    Returns
+    -------
+    dict of str to float
+        Without the features whose ICC is null (undefined): other rules deal with them.
 
     Raises
     ------
@@ -106,12 +111,16 @@ def read_reproducibility(path: Path) -> dict[str, float]:
     """
     try:
         content = json.loads(path.read_text("utf-8"))
-        return {str(name): float(value) for name, value in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as fault:
+        values = {
+            str(name): value["icc"] if isinstance(value, dict) else value
+            for name, value in content.items()
+        }
+        return {name: float(value) for name, value in values.items() if value is not None}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         problem = Problem(
             code="reproducibility-file",
             found=str(fault),
-            expected='JSON of the form {"feature": icc}',
+            expected='JSON of the form {"feature": {"icc": 0.9}} or {"feature": 0.9}',
             remedy="write it with `onconode evaluate reproducibility`, or leave the setting empty",
             tag=path.name,
         )

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from node.cli.app import app
 from node.domain.errors import InputRejected
 from node.training.datasets.labelled import LabelledCase, make_volume
+from node.training.feature_choice import read_reproducibility
 from node.training.reproducibility import choose_cases
 
 
@@ -115,6 +116,9 @@ def test_the_command_writes_what_it_says(cheng, tmp_path):
     found = json.loads((tmp_path / "one/icc.json").read_text())
     assert found["original_shape2D_PixelSurface"]["icc"] > 0.9
     assert f"{summary['all']['icc_0.75']:.1%}" in output
+    read = read_reproducibility(tmp_path / "one/icc.json")  # as the classifier's training does
+    assert read == {name: v["icc"] for name, v in found.items() if v["icc"] is not None}
+    assert len(read) > 90
 
     invoke(
         "--data", cheng, "--dataset", "cheng", "--out", tmp_path / "two",

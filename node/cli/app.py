@@ -21,6 +21,7 @@ from node.cli import (
     send,
     serve,
     train,
+    train_samples,
 )
 from node.cli.exit_codes import MEANING, ExitCode, exit_code_of
 from node.cli.invocation import Invocation
@@ -56,6 +57,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)
 app.add_typer(train.app, name="train", rich_help_panel=MODELS)
+train.app.command("samples")(train_samples.samples)
 app.add_typer(evaluate.app, name="evaluate", rich_help_panel=MODELS)
 evaluate.app.command("reproducibility")(evaluate_reproducibility.reproducibility)
 

@@ -15,14 +15,14 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels
 
 from node.assemble.inner_point import Location, MarkedPlane, locate_planes
+from node.assemble.prompt_labels import judge_label
 from node.assemble.regions import Nature, Region
 from node.domain.study import Series
 
-#: Category codes of PS3.16 CID 7150, by SNOMED CT and by the retired SRT values.
-_LESIONS = frozenset({"49755003", "M-01000", "4147007", "M-03000"})
-_OTHERS = frozenset(
-    {"123037004", "T-D0050", "85756007", "T-D000A", "91723000", "260787004", "A-00004"}
-)
+#: Categories of PS3.16 CID 7150 (SNOMED CT, and the retired SRT values): a morphologically
+#: abnormal structure, and a physical object. Others are set by habit and tell nothing.
+_ABNORMAL = frozenset({"49755003", "M-01000"})
+_OBJECT = frozenset({"260787004", "A-00004"})
 
 
 def read_segments(dataset: Dataset, series: Series) -> list[Region]:
@@ -111,10 +111,10 @@ def _group(dataset: Dataset, frame: int, keyword: str) -> Dataset:
 
 
 def _nature(segment: Dataset) -> Nature:
-    codes = {
-        str(item.get("CodeValue") or "")
-        for item in segment.get("SegmentedPropertyCategoryCodeSequence") or ()
-    }
-    if codes & _LESIONS:
+    categories = segment.get("SegmentedPropertyCategoryCodeSequence") or ()
+    codes = {str(item.get("CodeValue") or "") for item in categories}
+    if codes & _ABNORMAL:
         return Nature.LESION
-    return Nature.OTHER if codes & _OTHERS else Nature.UNTOLD
+    types = segment.get("SegmentedPropertyTypeCodeSequence") or ()
+    meaning = " ".join(str(item.get("CodeMeaning") or "") for item in types)
+    return judge_label(meaning, Nature.OTHER if codes & _OBJECT else Nature.UNTOLD)

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from node.evaluation.agreement import measure_kappa
 from node.evaluation.case_results import CaseResults
-from node.evaluation.delong import measure_auc_delong, rank_auc
+from node.evaluation.delong import measure_auc_delong
+from node.evaluation.discrimination import measure_auc
 from node.evaluation.lesionwise import SIZE_CLASSES
 from node.evaluation.paired import mean_by_patient
-from node.evaluation.slice_figures import measure_quiet, measure_slices
+from node.evaluation.slice_figures import BOTH, measure_quiet, measure_slices
 from node.evaluation.subgroups import (
     measure_figure,
     measure_patient_mean,
@@ -43,6 +45,9 @@ def measure_cases(results: CaseResults, *, seed: int) -> dict[str, Any]:
     )
     figures["absolute_volume_error_percent"] = measure_patient_mean(
         results.patients, np.abs(results.column("volume_error_percent")), everyone, rng=rng
+    )
+    figures["quiet_slices"] = measure_patient_mean(
+        results.patients, results.quiet_slices, everyone, rng=rng
     )
     figures["lesions"] = _measure_lesions(results, rng)
     judged = results.found & results.known
@@ -118,18 +123,32 @@ def by_patient(
 def _measure_patients(
     results: CaseResults, rows: NDArray[np.bool_], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Figures with one answer for each patient: the mean probability, malignant from 0.5."""
+    """Figures with one answer for each patient: the mean probability, malignant from 0.5.
+
+    Patients are independent, so that intervals exist that hold for few of them and at 0 and 1,
+    where a bootstrap says nothing: ``delong_95`` of the AUC and ``wilson_95`` of shares.
+
+    References
+    ----------
+    Wilson, J Am Stat Assoc 22(158), 1927, doi:10.1080/01621459.1927.10502953.
+    """
     names, truth, probability = by_patient(results, rows)
     called = probability >= 0.5
     everyone = np.ones(len(names), bool)
 
-    def figure(measure: Any) -> dict[str, Any]:
-        return measure_figure(names, everyone, measure, rng=rng)
-
     def share(of: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
-        return measure_figure(names, of, lambda drawn: float(right[drawn].mean()), rng=rng)
+        figure = measure_figure(names, of, lambda drawn: float(right[drawn].mean()), rng=rng)
+        if of.any():
+            ends = binomtest(int(right[of].sum()), int(of.sum())).proportion_ci(method="wilson")
+            figure["wilson_95"] = [round_figure(ends.low), round_figure(ends.high)]
+        return figure
 
-    auc = figure(lambda drawn: rank_auc(truth[drawn], probability[drawn]))
+    auc = measure_figure(
+        names,
+        everyone,
+        lambda drawn: measure_auc(truth[drawn], probability[drawn], BOTH),
+        rng=rng,
+    )
     if truth.any() and not truth.all():
         delong = measure_auc_delong(truth, probability)
         auc["delong_95"] = [round_figure(end) for end in delong.interval_95]
@@ -138,7 +157,9 @@ def _measure_patients(
         "accuracy": share(everyone, called == truth),
         "sensitivity": share(truth, called),
         "specificity": share(~truth, ~called),
-        "kappa": figure(lambda drawn: _kappa(truth[drawn], called[drawn])),
+        "kappa": measure_figure(
+            names, everyone, lambda drawn: _kappa(truth[drawn], called[drawn]), rng=rng
+        ),
     }
 
 

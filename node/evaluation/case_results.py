@@ -24,6 +24,9 @@ class CaseResults(SliceResults):
     identifiers : ndarray of str, shape (n,)
     masks : tuple of MaskFigures
     lesions : tuple of LesionMatch
+    quiet_slices : ndarray of float64, shape (n,)
+        Share of the slices without tumour that were left without a mark; NaN where every slice
+        holds tumour.
     notes : tuple of mapping of str to str
         Further columns of the data set, by which cases can be grouped.
     reasons : ndarray of str, shape (n,)
@@ -33,6 +36,7 @@ class CaseResults(SliceResults):
     identifiers: NDArray[np.str_]
     masks: tuple[MaskFigures, ...]
     lesions: tuple[LesionMatch, ...]
+    quiet_slices: NDArray[np.float64]
     notes: tuple[Mapping[str, str], ...]
     reasons: NDArray[np.str_]
 

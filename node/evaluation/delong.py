@@ -130,23 +130,3 @@ def _covariance(placements: NDArray[np.float64]) -> NDArray[np.float64]:
     if placements.shape[1] < 2:
         return np.zeros((len(placements), len(placements)))
     return np.atleast_2d(np.cov(placements))
-
-
-def rank_auc(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    """AUC of one score by mid-ranks, without variance: fast, for the bootstrap.
-
-    Returns
-    -------
-    float
-        NaN where one of the classes is missing.
-
-    References
-    ----------
-    Mann, Whitney, Ann Math Stat 18(1), 1947, doi:10.1214/aoms/1177730491.
-    """
-    labels = np.asarray(truth, bool)
-    m = int(labels.sum())
-    n = len(labels) - m
-    if m == 0 or n == 0:
-        return float("nan")
-    return float((rankdata(scores)[labels].sum() - m * (m + 1) / 2) / (m * n))

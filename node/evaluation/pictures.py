@@ -47,8 +47,9 @@ def choose_slice(reference: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> 
 
 def draw_cases(cases: Sequence[Outlined], *, columns: int = 3) -> bytes:
     """Draw cases side by side as PNG: labelled outline green, predicted one orange and dashed."""
+    columns = min(columns, len(cases))
     rows = -(-len(cases) // columns)
-    figure = new_figure(3.2 * columns, 3.55 * rows + 0.3)
+    figure = new_figure(max(4.2, 3.2 * columns), 3.55 * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()

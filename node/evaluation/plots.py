@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
@@ -102,13 +103,13 @@ def plot_shares(
             axes.bar(place, share, width=0.6, color=COLOURS[0], alpha=0.8)
             error = [[max(0.0, share - low)], [max(0.0, high - share)]]
             axes.errorbar(place, share, error, color="#1c2430", capsize=4, linewidth=1.4)
-            axes.text(place + 0.05, share + 0.02, f" {share:.2f}", fontsize=9, va="bottom")
+            axes.text(place, max(share, high) + 0.03, f"{share:.2f}", fontsize=9, ha="center")
         else:
             axes.text(place, 0.03, "none in\nthe test set", ha="center", fontsize=8.5, color=GREY)
     names = [f"{name}\n({counted[3]} {unit})" for name, counted in shares.items()]
     axes.set_xticks(range(len(shares)), names)
     axes.set_xlim(-0.6, len(shares) - 0.4)
-    axes.set_ylim(0, 1.12)
+    axes.set_ylim(0, 1.15)
     axes.set_ylabel(label)
     return save_png(figure)
 
@@ -155,7 +156,7 @@ def plot_coverage(
     axes.set_ylim(0, None)
     axes.set_xlabel("share of cases that get an answer (the surest first)")
     axes.set_ylabel("share of answers that are wrong")
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.legend(frameon=False, fontsize=9)
     return save_png(figure)
 
 
@@ -197,6 +198,8 @@ def plot_volumes(reference_ml: NDArray[Any], predicted_ml: NDArray[Any], *, labe
         ends = [min(reference.min(), predicted.min()), max(reference.max(), predicted.max())]
         axes.plot(ends, ends, "--", color="#b6bec9", linewidth=1)
         axes.loglog(reference, predicted, "o", color=COLOURS[0], alpha=0.45, ms=4.5, mew=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel(f"labelled {label}")
     axes.set_ylabel(f"outlined {label}")
     return save_png(figure)

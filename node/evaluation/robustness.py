@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from node.domain.errors import SetupFault
 from node.evaluation.degrade import Degradation, Spacing
 from node.evaluation.discrimination import bootstrap_interval
 from node.evaluation.overlap import measure_dice
@@ -218,3 +219,25 @@ def _summarise(
 
 def _mean_of(values: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
     return lambda drawn: float(values[drawn].mean())
+
+
+def read_points(path: Path) -> list[RobustnessPoint]:
+    """Read what ``write_points`` wrote.
+
+    Raises
+    ------
+    SetupFault
+        If the file is no such table.
+    """
+    kinds = {field.name: field.type for field in fields(RobustnessPoint)}
+    with path.open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    if not rows or set(rows[0]) != set(kinds):
+        raise SetupFault(
+            f"{path.name} is no table of robustness curves; expected the columns "
+            f"{', '.join(kinds)}, as `onconode evaluate robustness` writes them"
+        )
+    return [
+        RobustnessPoint(**{name: kinds[name](value) for name, value in row.items()})  # type: ignore[operator]  # the fields are str, int and float
+        for row in rows
+    ]

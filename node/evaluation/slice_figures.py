@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss
 
-from node.evaluation.delong import rank_auc
-from node.evaluation.discrimination import bootstrap_interval
+from node.evaluation.discrimination import bootstrap_interval, measure_auc
+
+#: Benign, malignant.
+BOTH = np.array([False, True])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,7 +146,7 @@ def _malignancy(
     results: SliceResults, rows: NDArray[np.bool_], rng: np.random.Generator
 ) -> dict[str, Any]:
     def auc(chosen: NDArray[np.intp]) -> float:
-        return rank_auc(results.malignant[chosen], results.probability[chosen])
+        return measure_auc(results.malignant[chosen], results.probability[chosen], BOTH)
 
     def accuracy(chosen: NDArray[np.intp]) -> float:
         called = results.probability[chosen] >= 0.5
@@ -165,7 +167,7 @@ def _malignancy(
     patient_score = np.array([results.probability[one].mean() for one in by_patient])
 
     def patient_auc(drawn: NDArray[np.intp]) -> float:
-        return rank_auc(patient_truth[drawn], patient_score[drawn])
+        return measure_auc(patient_truth[drawn], patient_score[drawn], BOTH)
 
     low, high = bootstrap_interval(patients, patient_auc, rng=rng)
     return {

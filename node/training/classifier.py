@@ -2,13 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from node.domain.errors import SetupFault
-from node.evaluation.slice_figures import SliceResults, measure_quiet, measure_slices
-from node.pipeline import open_toolbox
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
 from node.registry.bundle import Bundle
@@ -19,7 +16,7 @@ from node.training.choose_lesions import choose_lesions, read_choice, write_choi
 from node.training.datasets.labelled import LabelledCase
 from node.training.feature_table import FeatureTable, build_feature_table
 from node.training.fit_svm import fit_classifier
-from node.training.judge import judge_slices
+from node.training.judge_bundle import choose_test_set, judge_test_set
 from node.training.model_card import write_card
 from node.training.package import add_golden, export_network, reseal, write_bundle
 from node.training.recipe import Recipe, load_recipe
@@ -79,49 +76,12 @@ def train_classifier(
         fitted=fitted,
     )
     bundle = add_golden(bundle, [item for item in slices if parts[item.patient] == "test"])
-    figures = evaluate_slices(bundle, slices, negatives, parts, recipe)
+    figures = judge_test_set(
+        bundle, choose_test_set(slices, negatives, parts, seed=recipe.seed)
+    ).figures
     (bundle.path / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
     write_card(bundle, recipe, figures)
     return reseal(bundle)
-
-
-def evaluate_slices(
-    bundle: Bundle,
-    slices: list[LabelledCase],
-    negatives: list[LabelledCase],
-    parts: dict[str, str],
-    recipe: Recipe,
-) -> dict[str, Any]:
-    """Figures of a bundle on the test patients among slices with and without tumour."""
-    toolbox = open_toolbox(bundle)
-
-    def judge(items: list[LabelledCase]) -> SliceResults:
-        return judge_slices([item for item in items if parts[item.patient] == "test"], toolbox)
-
-    return {
-        "split_patients": {
-            "with_tumour": _count_patients(slices, parts),
-            "tumour_free": _count_patients(negatives, parts),
-        },
-        **measure_slices(judge(slices), seed=recipe.seed),
-        "quiet": measure_quiet(judge(negatives), seed=recipe.seed),
-    }
-
-
-def evaluate_bundle(
-    bundle: Bundle, *, data_dir: Path, negatives_dir: Path | None
-) -> dict[str, Any]:
-    """Measure a bundle again on the test patients of its own recipe, from the data sets."""
-    recipe = load_recipe(bundle.path / "recipe.yaml")
-    slices = read_dataset(recipe, data_dir)
-    negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_cases(slices, recipe), **split_cases(negatives, recipe)}
-    return evaluate_slices(bundle, slices, negatives, parts, recipe)
-
-
-def _count_patients(items: list[LabelledCase], parts: dict[str, str]) -> dict[str, int]:
-    patients = {item.patient for item in items}
-    return {part: sum(parts[p] == part for p in patients) for part in dict.fromkeys(parts.values())}
 
 
 def _is_newer(cache: Path, run_dir: Path) -> bool:

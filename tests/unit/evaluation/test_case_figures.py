@@ -3,54 +3,16 @@ import json
 
 import numpy as np
 import pytest
+from factories_evaluation import ALL_MARKED, make_case_results
 
 from node.evaluation.case_figures import measure_cases, measure_tumour_free
-from node.evaluation.case_results import CaseResults
-from node.evaluation.lesionwise import match_lesions
-from node.evaluation.surface import measure_masks
-
-SPACING_MM = (5.0, 1.0, 1.0)
-
-
-def make_results(predicted, *, classified=True, tumour=True, patients=("7", "7", "8", "MR9")):
-    """Cases of one tumour of 8 x 8 mm each; ``predicted`` are the columns that are marked."""
-    masks, lesions = [], []
-    for columns in predicted:
-        reference, mark = np.zeros((2, 1, 40, 40), bool)
-        reference[0, 10:18, 10:18] = tumour
-        if columns:
-            mark[0, 10:18, slice(*columns)] = True
-        masks.append(measure_masks(reference, mark, SPACING_MM))
-        lesions.append(match_lesions(reference, mark, SPACING_MM))
-    count = len(predicted)
-    found = np.array([classified and bool(columns) for columns in predicted])
-    return CaseResults(
-        patients=np.array(patients),
-        identifiers=np.array([str(n) for n in range(count)]),
-        tumour_types=np.array(["meningioma", "meningioma", "pituitary", "glioma"]),
-        malignant=np.array([False, False, False, True]),
-        known=np.ones(count, bool),
-        dice=np.array([one.dice for one in masks]),
-        found=found,
-        hit=np.array([one.dice >= 0.1 for one in masks]),
-        probability=np.where(found, [0.1, 0.6, 0.3, 0.9], np.nan),
-        decided=found & np.array([True, False, True, True]),
-        predicted_types=np.where(found, ["meningioma", "glioma", "pituitary", "glioma"], ""),
-        masks=tuple(masks),
-        lesions=tuple(lesions),
-        notes=tuple({"identifiers": "letters" if p[0] == "M" else "digits"} for p in patients),
-        reasons=np.where(
-            found, ["", "probability between 0.4 and 0.6: too close to call", "", ""], ""
-        ),
-    )
-
-
-ALL = [(10, 18), (10, 14), (10, 18), (10, 18)]
 
 
 @functools.cache
 def figures_of(*, one_missed=False):
-    return measure_cases(make_results([*ALL[:3], None] if one_missed else ALL), seed=1)
+    return measure_cases(
+        make_case_results([*ALL_MARKED[:3], None] if one_missed else ALL_MARKED), seed=1
+    )
 
 
 def test_outline_figures_are_means_over_patients():
@@ -64,6 +26,11 @@ def test_outline_figures_are_means_over_patients():
     assert figures["absolute_volume_error_percent"]["value"] == pytest.approx(
         (25 + 0 + 100) / 3, abs=1e-3
     )
+
+
+def test_slices_without_tumour_are_counted_where_there_are_some():
+    quiet = figures_of()["quiet_slices"]
+    assert (quiet["value"], quiet["patients"]) == (0.5, 1)
 
 
 def test_lesions_are_counted_by_size():
@@ -113,20 +80,22 @@ def test_subgroups_of_type_identifiers_and_size():
 
 
 def test_a_bundle_that_only_segments_has_no_figures_of_malignancy():
-    figures = measure_cases(make_results(ALL, classified=False), seed=1)
+    figures = measure_cases(make_case_results(ALL_MARKED, classified=False), seed=1)
     assert not {"malignancy", "malignancy_by_patient", "abstention", "type_kappa"} & set(figures)
     assert figures["detection"]["value"] == 1.0
     assert "NaN" not in json.dumps(figures)
 
 
 def test_tumour_free_cases():
-    results = make_results([(10, 18), None, None, None], tumour=False)
+    results = make_case_results([(10, 18), None, None, None], tumour=False)
     figures = measure_tumour_free(results, seed=1)
     assert figures["value"] == 0.75
     assert figures["false_marks_per_case"]["value"] == pytest.approx(0.5 / 3, abs=1e-4)
 
 
 def test_figures_repeat_with_their_seed_and_are_json():
-    first, second = (json.dumps(measure_cases(make_results(ALL), seed=3)) for _ in range(2))
+    first, second = (
+        json.dumps(measure_cases(make_case_results(ALL_MARKED), seed=3)) for _ in range(2)
+    )
     assert first == second
     assert "NaN" not in first

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import structlog
 from pydicom import dcmread
 
+from node.assemble.prompts import is_own
 from node.assemble.validate import SOP_CLASSES
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series, Study
@@ -84,6 +85,9 @@ def sort_by_patient(
         for series in study.series:
             if series.modality in MODALITIES:
                 for instance in series.instances:
+                    if is_own(series):
+                        left_out[instance.sop_instance_uid] = (_own_result(name),)
+                        continue
                     try:
                         found = read_label_object(instance, modality=series.modality)
                     except InputRejected as rejected:
@@ -101,6 +105,16 @@ def sort_by_patient(
         )
         for name in sorted(images.keys() | objects.keys())
     ]
+
+
+def _own_result(patient: str) -> Problem:
+    return fault(
+        "own-result",
+        patient,
+        found="a segmentation that this node made",
+        expected="outlines drawn or approved by a person",
+        remedy="export the approved outlines under the name of the tool that approved them",
+    )
 
 
 def _patient_name(study: Study, pattern: str) -> str:

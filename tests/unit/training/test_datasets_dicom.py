@@ -168,6 +168,17 @@ def test_empty_outside_and_broken_labels_are_reported(tmp_path):
         read_folders(tmp_path)
 
 
+def test_results_of_this_node_are_no_labels(tmp_path):
+    series = series_of(tmp_path / "a")
+    mask = np.zeros((5, 20, 24), bool)
+    mask[2, 3:5, 3:5] = True
+    dataset = write_seg(tmp_path / "seg.dcm", series, {"gtv": mask})
+    dataset.ManufacturerModelName = "OncoNode"
+    dataset.save_as(tmp_path / "seg.dcm")
+    describe(tmp_path)
+    assert codes_of(read_folder_set(tmp_path)) == ["missing-mask", "own-result"]
+
+
 def test_several_objects_on_one_series_are_united_only_when_asked(tmp_path):
     series = series_of(tmp_path / "a")
     outline(series, tmp_path / "rt1.dcm", k=1)

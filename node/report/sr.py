@@ -64,7 +64,7 @@ def build_sr(
     volume : Volume, optional
         Adds what is measured on the voxels (mean attenuation in CT).
     pointing : sequence of Dataset
-        Headers of the objects that pointed at the lesions; named as pertinent other evidence.
+        Headers of the objects that pointed at the lesions; named as evidence.
 
     Returns
     -------

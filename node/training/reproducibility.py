@@ -70,13 +70,20 @@ SOURCES = {
 
 def extraction_of(recipe: Recipe, default: ExtractionSpec) -> ExtractionSpec:
     """Take what a recipe says of the features; the rest is that of its data set."""
-    return replace(
-        default,
-        profile=PROFILES[recipe.classifier.profile],
-        spacing_mm=recipe.input.spacing_mm,
-        bin_width=recipe.classifier.bin_width,
-        foreground_fraction=recipe.input.foreground_fraction,
-    )
+    spec = default
+    if recipe.kind == "slices":
+        spec = replace(
+            spec,
+            spacing_mm=recipe.input.spacing_mm,
+            foreground_fraction=recipe.input.foreground_fraction,
+        )
+    if recipe.classifier is not None:
+        spec = replace(
+            spec,
+            profile=PROFILES[recipe.classifier.profile],
+            bin_width=recipe.classifier.bin_width,
+        )
+    return spec
 
 
 def choose_cases(

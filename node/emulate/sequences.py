@@ -140,7 +140,7 @@ def _shared(
 
 
 def _slices(shared: Dataset, volume: Volume, identity: str) -> list[Dataset]:
-    stored = np.rint(volume.voxels - min(0, float(volume.voxels.min())))
+    stored = np.rint(volume.voxels.astype(np.float32) - min(0.0, float(volume.voxels.min())))
     bright = max(1.0, float(np.percentile(stored, 99.5)))
     return [
         slice_dataset(

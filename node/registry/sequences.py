@@ -22,14 +22,15 @@ from node.config.settings import SequenceMatch
 _T1 = ("*t1*", "*mprage*", "*mp rage*", "*spgr*", "*bravo*", "*tfl3d*")
 _FLAIR = ("*flair*", "*dark fluid*", "*darkfluid*", "*fluid att*", "*压水*", "*抑水*", "*水抑制*")
 _PRE = (
-    "* pre *", "*precon*", "* pregd*", "*without*", "* w o *", "* wo *", "* non contrast*",
-    "*noncontrast*", "* no contrast*", "* no gd*", "* no gad*", "*unenhanced*", "* plain *",
+    "* pre *", "* before *", "*precon*", "* pregd*", "*without*", "* w o *", "* wo *",
+    "* non contrast*", "*noncontrast*", "* no contrast*", "* no gd*", "* no gad*",
+    "*unenhanced*", "* plain *",
     "* nativ*", "* ohne *", "* vor km*", "*zonder*", "* blanco*", "* voor *", "* sans *",
     "* avant *", "* sin *", "* senza *", "*平扫*", "*造影前*", "*単純*",
 )  # fmt: skip
 _POST = (
-    "* post *", "*postcon*", "* postgd*", "*+c*", "*c+*", "*+ c *", "* gd*", "* gad*", "*+gd*",
-    "*+gad*", "*t1gd*", "*t1ce*", "*t1wce*", "* ce *", "*t1c *", "*t1wc *", "*contrast*",
+    "* post *", "* after *", "*postcon*", "* postgd*", "*+c*", "*c+*", "*+ c *", "* gd*", "* gad*",
+    "*+gd*", "*+gad*", "*t1gd*", "*t1ce*", "*t1wce*", "* ce *", "*t1c *", "*t1wc *", "*contrast*",
     "*kontrast*", "*enhanced*", "* km *", "*+km*", "* inj *", "* inject*", "* mdc *", "*增强*",
     "*增強*", "*造影*",
 )  # fmt: skip
@@ -59,6 +60,7 @@ SEQUENCES: Mapping[str, tuple[SequenceMatch, ...]] = MappingProxyType(
                 description=_T1, not_description=(*_POST, *_BOTH, *_OTHER), contrast_agent=False
             ),
             *_t1_like(not_description=(*_POST, *_BOTH, *_OTHER, *_FLAIR), contrast_agent=False),
+            SequenceMatch(description=_PRE, not_description=(*_BOTH, *_OTHER, *_FLAIR)),
         ),
         "flair": (
             SequenceMatch(description=_FLAIR, not_description=("*t1*", *_BOTH[-2:])),

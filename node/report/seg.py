@@ -15,8 +15,10 @@ from highdicom.seg import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.valuerep import DSfloat
 
 from node.config.settings import ReportSettings
+from node.domain.geometry import Geometry
 from node.domain.report import ModelIdentity, Report
 from node.domain.segmentation import Lesion, Segmentation
 from node.report.fault import ReportFault
@@ -91,9 +93,21 @@ def build_seg(
         )
     if is_multi_frame(headers[0]):
         _name_source_frames(built, segmentation)
+    _state_thickness(built, segmentation.geometry)
     stamp(built, sources=sources, model=report.model)
     seal_uids(built, kind="seg")
     return built
+
+
+def _state_thickness(built: Dataset, geometry: Geometry) -> None:
+    """Where the source names no slice thickness, which SEG demands, it is the slice distance."""
+    steps = geometry.affine[:, :3]
+    normal = np.cross(geometry.direction[:, 2], geometry.direction[:, 1])
+    distance_mm = float(abs(steps[:, 0] @ normal) / np.linalg.norm(normal))
+    groups = [*built.SharedFunctionalGroupsSequence, *built.PerFrameFunctionalGroupsSequence]
+    for measures in (item for group in groups for item in group.get("PixelMeasuresSequence", ())):
+        if not measures.get("SliceThickness"):
+            measures.SliceThickness = DSfloat(distance_mm, auto_format=True)
 
 
 def _check_lesions(segmentation: Segmentation) -> None:

@@ -22,7 +22,7 @@ from node.training.learners import (
     build_logistic,
     find_size,
 )
-from node.training.nested import Learner, NestedResult, nested_cross_validate
+from node.training.nested import Learner, NestedResult, choose_rows, nested_cross_validate
 from node.training.other_searches import keep_default, search_grid, search_random, search_tpe
 from node.training.recipe import ClassifierRecipe
 
@@ -117,7 +117,7 @@ def list_learners(
         Plain(name="random forest", build=build_forest, settings=settings),
     ]
     left_out = {}
-    size = find_size(table)
+    size = find_size(choose_rows(table, settings))
     name = "size alone, logistic regression"
     if size:
         learners.append(Plain(name=name, build=build_logistic, settings=settings, columns=(size,)))

@@ -141,7 +141,7 @@ def _drop_repeated(
     ranks = np.column_stack([rankdata(rows[:, column]) for column in order])
     deviation = ranks.std(axis=0)
     scaled = (ranks - ranks.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-    correlation = np.abs(scaled.T @ scaled) / len(rows)
+    correlation = np.minimum(np.abs(scaled.T @ scaled) / len(rows), 1.0)
     kept: list[int] = []
     for place, column in enumerate(order):
         twin = next((other for other in kept if correlation[place, other] > limit), None)

@@ -139,13 +139,11 @@ def build_forest(seed: int) -> RandomForestClassifier:
 def find_size(table: FeatureTable) -> str:
     """Return the name of the column that tells a lesion's size; empty if there is none.
 
-    A column that is undefined throughout (a volume, in a table of slices) does not count.
+    A column with undefined values (a volume, in a table of slices) does not count.
     """
     for name in SIZE_COLUMNS:
-        if name in table.names:
-            column = table.values[:, table.names.index(name)]
-            if np.isfinite(column[table.usable]).mean() > 0.9:
-                return name
+        if name in table.names and np.isfinite(table.values[:, table.names.index(name)]).all():
+            return name
     return ""
 
 

@@ -11,7 +11,7 @@ doi:10.1186/1471-2105-7-91.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,15 +97,17 @@ class NestedResult:
 def choose_rows(table: FeatureTable, settings: ClassifierRecipe) -> FeatureTable:
     """Rows that every learner can be judged on: true, labelled lesions with defined features.
 
-    A feature that is undefined in too many lesions does not cost them; one that is undefined in few
-    does, as in service. No label is looked at.
+    A feature that is undefined in too many lesions is taken away from all of them; one that is
+    undefined in few costs those few, as in service. No label is looked at.
     """
     lesions = table.select(find_true_lesions(table, settings))
     columns = defined_columns(lesions.values, settings.undefined_limit)
     complete = complete_rows(lesions.values, [int(column) for column in columns])
     if lesions.handmade_names:
         complete &= ~np.isnan(lesions.handmade).any(axis=1)
-    return lesions.select(complete)
+    values = np.full_like(lesions.values, np.nan)
+    values[:, columns] = lesions.values[:, columns]
+    return replace(lesions, values=values).select(complete)
 
 
 def read_labels(table: FeatureTable, target: str) -> NDArray[Any]:

@@ -70,6 +70,17 @@ def segmenter(
     out.print(Text(f"best network: {best}"))
 
 
+Models = Annotated[
+    Path,
+    typer.Option(
+        "--models", metavar="DIR", file_okay=False, help="The bundle goes below this folder."
+    ),
+]
+Every = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Every N-th case only, for a quick trial.")
+]
+
+
 @app.command()
 def classifier(
     *,
@@ -77,20 +88,14 @@ def classifier(
     data: Data,
     run: Run,
     negatives: Negatives = None,
-    models: Annotated[
-        Path,
-        typer.Option(
-            "--models", metavar="DIR", file_okay=False, help="The bundle goes below this folder."
-        ),
-    ] = Path("models"),
-    every: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Every N-th slice only, for a quick trial.")
-    ] = 1,
+    models: Models = Path("models"),
+    every: Every = 1,
 ) -> None:
-    """Select features by genetic search, fit the SVM, and package the bundle.
+    """Select features by genetic search, fit the SVM, package and measure the bundle.
 
     Needs a finished run of [bold]train segmenter[/bold]: features are taken from the predicted
-    lesions, not from the labelled ones.
+    lesions, not from the labelled ones. A recipe without classifier gives a bundle that outlines
+    lesions only.
     """
     from node.training.classifier import train_classifier
 
@@ -103,3 +108,36 @@ def classifier(
         every=every,
     )
     out.print(Text(f"bundle: {bundle.path}"))
+
+
+@app.command()
+def ablation(
+    *,
+    recipe: Recipe,
+    data: Data,
+    run: Run,
+    negatives: Negatives = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="This variant alone; may be repeated."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many cases of each part, for a quick trial."),
+    ] = None,
+) -> None:
+    """Train the network part by part, beside the plain U-Net, and compare on test patients.
+
+    What an interrupted call has finished is kept. Writes ablation.json and ablation.md.
+    """
+    from node.training.ablation import train_ablation
+
+    train_ablation(
+        recipe,
+        data_dir=data,
+        negatives_dir=negatives,
+        run_dir=run,
+        only=only or (),
+        limit=limit,
+    )
+    out.print(Text((run / "ablation.md").read_text("utf-8")))

@@ -11,29 +11,29 @@ import structlog
 from rich.progress import track
 
 from node.evaluation.overlap import measure_dice
-from node.segment.lesions import LesionSpec, find_lesions
-from node.segment.network import Network
+from node.segment.lesions import LesionSpec
 from node.training.datasets.labelled import LabelledCase
+from node.training.segment_cases import CaseSegmenter
 
 log = structlog.get_logger()
 
 
 def choose_lesions(
-    slices: Sequence[LabelledCase],
+    cases: Sequence[LabelledCase],
     *,
-    network: Network,
+    segmenter: CaseSegmenter,
     candidates: Mapping[str, Sequence[float]],
 ) -> tuple[LesionSpec, dict[str, float]]:
     """Try every combination of the candidates.
 
-    The best one has the highest mean of two figures: Dice over slices with a tumour, and the share
-    of tumour-free slices without any mark.
+    The best one has the highest mean of two figures: Dice over cases with a tumour, and the share
+    of tumour-free cases without any mark.
 
     Parameters
     ----------
-    slices : sequence of LabelledCase
+    cases : sequence of LabelledCase
         Of validation patients, with and without tumour.
-    network : Network
+    segmenter : CaseSegmenter
     candidates : mapping of str to sequence of float
         Values for each field of ``LesionSpec``.
 
@@ -41,19 +41,18 @@ def choose_lesions(
     -------
     LesionSpec
     dict of str to float
-        ``dice`` and ``quiet`` (NaN without tumour-free slices) of the chosen one.
+        ``dice`` and ``quiet`` (NaN without tumour-free cases) of the chosen one.
     """
     specs = [
         LesionSpec(**dict(zip(candidates, values, strict=True)))
         for values in itertools.product(*candidates.values())
     ]
-    scores = np.zeros((len(specs), len(slices)))
-    for column, item in enumerate(track(slices, description="lesion sizes")):
-        probability = network.predict(item.volume)
+    scores = np.zeros((len(specs), len(cases)))
+    for column, item in enumerate(track(cases, description="lesion sizes")):
         for row, spec in enumerate(specs):
-            found = find_lesions(item.volume, probability, spec, model_digest="")
+            found = segmenter.segment(item, spec)
             scores[row, column] = measure_dice(found.labels, item.mask)
-    has_tumour = np.array([bool(item.mask.any()) for item in slices])
+    has_tumour = np.array([bool(item.mask.any()) for item in cases])
     dice = scores[:, has_tumour].mean(axis=1)
     quiet = (
         scores[:, ~has_tumour].mean(axis=1) if (~has_tumour).any() else np.full(len(specs), np.nan)

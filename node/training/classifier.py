@@ -1,28 +1,42 @@
-"""``onconode train classifier``: features of predicted masks, search, calibration, bundle."""
+"""``onconode train classifier`` and ``train package``: from a trained network to a bundle."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from node.domain.errors import SetupFault
-from node.radiomics.extract import ExtractionSpec, Extractor
-from node.radiomics.profiles import PROFILES
+from node.pipeline import extraction_spec
+from node.radiomics.extract import Extractor
 from node.registry.bundle import Bundle
+from node.registry.manifest import ClassifierEntry
 from node.segment.lesions import LesionSpec
-from node.segment.network import Network
-from node.segment.preprocess import InputSpec
 from node.training.choose_lesions import choose_lesions, read_choice, write_choice
+from node.training.classifier_record import write_classifier_record
 from node.training.datasets.labelled import LabelledCase
+from node.training.feature_choice import read_reproducibility
 from node.training.feature_table import FeatureTable, build_feature_table
-from node.training.fit_svm import fit_classifier
+from node.training.fit_svm import FittedClassifier, fit_classifier
 from node.training.judge_bundle import choose_test_set, judge_test_set
+from node.training.judge_report import write_bundle_report
 from node.training.model_card import write_card
-from node.training.package import add_golden, export_network, reseal, write_bundle
-from node.training.recipe import Recipe, load_recipe
+from node.training.package import (
+    add_golden,
+    export_network,
+    extraction_entry,
+    reseal,
+    write_bundle,
+)
+from node.training.recipe import ClassifierRecipe, Recipe, load_recipe
+from node.training.segment_cases import CaseSegmenter, open_segmenter
 from node.training.segmenter import read_dataset, read_negatives, split_cases
 
 log = structlog.get_logger()
+
+PLOTS = "plots"
+REPORT = "report.html"
 
 
 def train_classifier(
@@ -34,7 +48,7 @@ def train_classifier(
     models_dir: Path,
     every: int = 1,
 ) -> Bundle:
-    """Train the classifier on the segmenter's own masks, and package the bundle.
+    """Train the classifier on the segmenter's own masks, if the recipe has one, and package.
 
     Parameters
     ----------
@@ -46,7 +60,7 @@ def train_classifier(
     models_dir : Path
         The bundle goes to ``<models_dir>/<task>/<version>``.
     every : int
-        Use every n-th slice only (for a quick trial).
+        Use every n-th case only (for a quick trial).
 
     Raises
     ------
@@ -59,14 +73,30 @@ def train_classifier(
         raise SetupFault(f"no best.keras in {run_dir}: run `onconode train segmenter` first")
     exported = run_dir / "network.float32.keras"
     export_network(checkpoint, recipe, exported)
-    network = Network.load(exported, InputSpec(**recipe.input.model_dump()))
-    slices = read_dataset(recipe, data_dir)
+    segmenter = open_segmenter(recipe, exported)
+    cases = read_dataset(recipe, data_dir)
     negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_cases(slices, recipe), **split_cases(negatives, recipe)}
-    slices, negatives = slices[::every], negatives[::every]
-    lesions = _lesions(recipe, [*slices, *negatives], parts, network, run_dir)
-    table = _features(recipe, slices, parts, network=network, lesions=lesions, run_dir=run_dir)
-    fitted = fit_classifier(table, settings=recipe.classifier, seed=recipe.seed)
+    parts = {**split_cases(cases, recipe), **split_cases(negatives, recipe)}
+    cases, negatives = cases[::every], negatives[::every]
+    lesions = _choose_lesions(recipe, [*cases, *negatives], parts, segmenter, run_dir)
+    fitted = None
+    if recipe.classifier is not None:
+        table = _make_features(
+            [item for item in cases if parts[item.patient] != "test"],
+            parts,
+            extractor=_make_extractor(recipe, recipe.classifier),
+            segmenter=segmenter,
+            lesions=lesions,
+            run_dir=run_dir,
+        )
+        fitted = fit_classifier(
+            table,
+            settings=recipe.classifier,
+            seed=recipe.seed,
+            icc=read_reproducibility(recipe_path.parent / recipe.classifier.reproducibility)
+            if recipe.classifier.reproducibility
+            else None,
+        )
     bundle = write_bundle(
         models_dir / recipe.task / recipe.version,
         recipe_path=recipe_path,
@@ -75,12 +105,28 @@ def train_classifier(
         lesions=lesions,
         fitted=fitted,
     )
-    bundle = add_golden(bundle, [item for item in slices if parts[item.patient] == "test"])
-    figures = judge_test_set(
-        bundle, choose_test_set(slices, negatives, parts, seed=recipe.seed)
-    ).figures
-    (bundle.path / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
-    write_card(bundle, recipe, figures)
+    bundle = add_golden(bundle, [item for item in cases if parts[item.patient] == "test"])
+    return _measure(bundle, recipe, fitted, choose_from=(cases, negatives, parts))
+
+
+def _measure(
+    bundle: Bundle,
+    recipe: Recipe,
+    fitted: FittedClassifier | None,
+    *,
+    choose_from: tuple[list[LabelledCase], list[LabelledCase], dict[str, str]],
+) -> Bundle:
+    """Judge the bundle on its test patients, and write figures, plots, report and card."""
+    judged = judge_test_set(bundle, choose_test_set(*choose_from, seed=recipe.seed))
+    (bundle.path / "metrics.json").write_text(json.dumps(judged.figures, indent=1) + "\n")
+    record: Mapping[str, Any] = {}
+    if fitted is not None and recipe.classifier is not None:
+        record = write_classifier_record(
+            fitted, bundle.path / PLOTS, settings=recipe.classifier, seed=recipe.seed
+        )
+        (bundle.path / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_bundle_report(bundle.path / REPORT, bundle, judged)
+    write_card(bundle, recipe, judged.figures)
     return reseal(bundle)
 
 
@@ -90,53 +136,50 @@ def _is_newer(cache: Path, run_dir: Path) -> bool:
     return cache.exists() and cache.stat().st_mtime > made_for
 
 
-def _lesions(
+def _choose_lesions(
     recipe: Recipe,
-    slices: list[LabelledCase],
+    cases: list[LabelledCase],
     parts: dict[str, str],
-    network: Network,
+    segmenter: CaseSegmenter,
     run_dir: Path,
 ) -> LesionSpec:
     """Choose what counts as a lesion, or take the choice from the run."""
     cache = run_dir / "lesions.json"
     if not _is_newer(cache, run_dir):
         spec, figures = choose_lesions(
-            [item for item in slices if parts[item.patient] == "validation"],
-            network=network,
+            [item for item in cases if parts[item.patient] == "validation"],
+            segmenter=segmenter,
             candidates=recipe.lesions.model_dump(),
         )
         write_choice(cache, spec, figures)
     return read_choice(cache)
 
 
-def _features(
-    recipe: Recipe,
-    slices: list[LabelledCase],
+def _make_extractor(recipe: Recipe, settings: ClassifierRecipe) -> Extractor:
+    entry = ClassifierEntry(
+        **extraction_entry(recipe, settings), abstain_low=0, abstain_high=1, novelty_limit=0
+    )
+    return Extractor(extraction_spec(entry))
+
+
+def _make_features(
+    cases: list[LabelledCase],
     parts: dict[str, str],
     *,
-    network: Network,
+    extractor: Extractor,
+    segmenter: CaseSegmenter,
     lesions: LesionSpec,
     run_dir: Path,
 ) -> FeatureTable:
     """Build the feature table of training and validation patients, or take it from the run."""
     cache = run_dir / "features.npz"
     if _is_newer(cache, run_dir):
-        log.info("features.reused", file=cache.name)
-        return FeatureTable.load(cache)
-    settings = recipe.classifier
+        table = FeatureTable.load(cache)
+        if table.names == extractor.names:
+            log.info("features.reused", file=cache.name)
+            return table
     table = build_feature_table(
-        [item for item in slices if parts[item.patient] != "test"],
-        parts,
-        network=network,
-        lesions=lesions,
-        extractor=Extractor(
-            ExtractionSpec(
-                profile=PROFILES[settings.profile],
-                spacing_mm=recipe.input.spacing_mm,
-                bin_width=settings.bin_width,
-                foreground_fraction=recipe.input.foreground_fraction,
-            )
-        ),
+        cases, parts, segmenter=segmenter, lesions=lesions, extractor=extractor
     )
     table.save(cache)
     return table

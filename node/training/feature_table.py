@@ -5,19 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 from rich.progress import track
 
 from node.domain.segmentation import Segmentation
 from node.evaluation.overlap import measure_dice
 from node.radiomics.extract import Extractor
-from node.segment.lesions import LesionSpec, find_lesions
-from node.segment.network import Network
+from node.segment.lesions import LesionSpec
 from node.training.datasets.labelled import LabelledCase
 from node.training.handmade import HANDMADE, measure_handmade
-
-log = structlog.get_logger()
+from node.training.segment_cases import CaseSegmenter
 
 #: Fields that name columns; every other field has one entry for each row.
 NAMES = ("names", "handmade_names")
@@ -25,7 +22,7 @@ NAMES = ("names", "handmade_names")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureTable:
-    """One row for each labelled slice.
+    """One row for each labelled case.
 
     Parameters
     ----------
@@ -98,28 +95,27 @@ class FeatureTable:
 
 
 def build_feature_table(
-    slices: Sequence[LabelledCase],
+    cases: Sequence[LabelledCase],
     parts: dict[str, str],
     *,
-    network: Network,
+    segmenter: CaseSegmenter,
     lesions: LesionSpec,
     extractor: Extractor,
 ) -> FeatureTable:
-    """Segment every slice as the node would and extract the features of its largest lesion."""
-    rows = []
-    for item in track(slices, description="features"):
-        probability = network.predict(item.volume)
-        segmentation = find_lesions(item.volume, probability, lesions, model_digest="")
-        rows.append(_measure(item, segmentation, extractor))
+    """Segment every case as the node would and extract the features of its largest lesion."""
+    rows = [
+        _measure(item, segmenter.segment(item, lesions), extractor)
+        for item in track(cases, description="features")
+    ]
     dice, overlap, count, values, handmade = zip(*rows, strict=True)
     return FeatureTable(
         names=extractor.names,
-        identifiers=_texts(item.identifier for item in slices),
-        patients=_texts(item.patient for item in slices),
-        parts=_texts(parts[item.patient] for item in slices),
-        tumour_types=_texts(item.tumour_type for item in slices),
-        malignant=np.array([bool(item.malignant) for item in slices]),
-        labelled=np.array([item.malignant is not None for item in slices]),
+        identifiers=_texts(item.identifier for item in cases),
+        patients=_texts(item.patient for item in cases),
+        parts=_texts(parts[item.patient] for item in cases),
+        tumour_types=_texts(item.tumour_type for item in cases),
+        malignant=np.array([bool(item.malignant) for item in cases]),
+        labelled=np.array([item.malignant is not None for item in cases]),
         dice=np.array(dice),
         overlap=np.array(overlap),
         lesion_count=np.array(count),

@@ -1,5 +1,6 @@
 """The model card of a bundle, written from its measured figures."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,48 +8,41 @@ from node.registry.bundle import Bundle
 from node.registry.manifest import Manifest
 from node.training.recipe import Recipe
 
+Figure = Mapping[str, Any]
 
-def _value(figure: dict[str, Any]) -> str:
-    if figure["value"] is None:
-        return "undefined"
-    low, high = figure["interval_95"]
-    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _size(figure: dict[str, Any]) -> str:
-    slices = f", {figure['slices']} slices" if "slices" in figure else ""
-    return f"{figure['patients']} patients{slices}"
+#: Figures of the card in their order: path in ``metrics.json`` and what it says in words.
+OUTLINES = (
+    ("dice", "Dice, mean over patients"),
+    ("surface_dice", "surface Dice"),
+    ("hd95_where_found_mm", "HD95 where the lesion was found, mm"),
+    ("absolute_volume_error_percent", "volume error (area, for slices), %"),
+    ("detection", "largest mark is the lesion (Dice of at least 0.1)"),
+    ("quiet", "tumour-free slices left without a mark"),
+    ("quiet_slices", "slices without lesion, of patients with one, left without a mark"),
+    ("lesions.false_marks_per_case", "false marks per case"),
+)
+ASSESSMENT = (
+    ("auc", "AUC by case"),
+    ("auc_by_patient", "AUC by patient"),
+    ("accuracy", "accuracy"),
+    ("sensitivity", "sensitivity"),
+    ("specificity", "specificity"),
+    ("decided", "share decided"),
+    ("accuracy_where_decided", "accuracy where decided"),
+)
 
 
 def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
     """Write ``MODEL_CARD.md``; every figure comes from ``figures``, none is typed in."""
     manifest = bundle.manifest
-    rows = [("Dice, mean over patients", figures["dice"])]
-    rows += [(f"Dice, {kind}", figure) for kind, figure in figures["dice_by_type"].items()]
-    if figures["quiet"] is not None:
-        rows.append(("tumour-free slices left without a mark", figures["quiet"]))
-    rows.append(("largest lesion is the tumour (Dice of at least 0.1)", figures["detection"]))
-    for title, key in (
-        ("malignancy", "malignancy"),
-        ("malignancy, numeric ids only", "malignancy_numeric_ids"),
-    ):
-        group = figures[key]
-        rows += [
-            (f"{title}: AUC by slice", group["auc"]),
-            (f"{title}: AUC by patient", group["auc_by_patient"]),
-            (f"{title}: accuracy", group["accuracy"]),
-            (f"{title}: sensitivity", group["sensitivity"]),
-            (f"{title}: specificity", group["specificity"]),
-            (f"{title}: share decided", group["decided"]),
-            (f"{title}: accuracy where decided", group["accuracy_where_decided"]),
-        ]
-    rows.append(("tumour type: accuracy", figures["type_accuracy"]))
-    table = "\n".join(f"| {name} | {_value(f)} | {_size(f)} |" for name, f in rows)
+    table = "\n".join(
+        f"| {name} | {_value(figure)} | {_size(figure)} |" for name, figure in _rows(figures)
+    )
     split = "; ".join(
         f"{kind.replace('_', ' ')}: "
         + ", ".join(f"{count} {part}" for part, count in sorted(counts.items()))
         for kind, counts in figures["split_patients"].items()
-        if counts
+        if sum(counts.values())
     )
     versions = ", ".join(f"{name} {version}" for name, version in manifest.made_with.items())
     path = bundle.path / "MODEL_CARD.md"
@@ -57,41 +51,104 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
 
 Research use, not for diagnosis.
 
-- **Segmenter**: {manifest.segmenter_name}, slice by slice on a {recipe.input.spacing_mm} mm grid.
+- **Segmenter**: {manifest.segmenter_name}; {_describe_input(manifest)}.
 - **Classifier**: {_describe_classifier(manifest)}
 - **Data**: {manifest.data}
 - **Licence of the weights**: {manifest.licence}
 - **A lesion** is a connected mark of probability {manifest.lesions["threshold"]} or more, with a
   peak of at least {manifest.lesions["minimum_peak"]} and a largest slice of at least
   {manifest.lesions["minimum_area_mm2"]:g} mm2; chosen on validation patients.
-- **Split**: by patient, stratified by tumour type and family of identifiers; patients
-  {split}.
+- **Split**: by patient; {split}.
 - **Limitations**: {manifest.limitations}
 - **Made with**: {versions}; settings in `recipe.yaml`.
 
 Figures on the test patients, who were used for nothing else, with 95 % intervals by bootstrap over
-patients. All classification figures are of *predicted* masks; slices in which nothing was found
-count in Dice and detection, and are left out of the classification figures.
+patients. Classification figures are of *predicted* masks; cases in which nothing was found count
+in Dice and detection, and are left out of the classification figures.
+[`report.html`](report.html) shows them with plots and with the worst cases.
 
 | figure | value | of |
 |---|---|---|
 {table}
-
-Brier score {figures["malignancy"]["brier"]:.3f} ({figures["malignancy_numeric_ids"]["brier"]:.3f}
-on numeric ids).
-
-`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR` (with `--negatives DIR`
-if the recipe asks for tumour-free slices) measures them again.
+{_brier(figures)}
+`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR`\
+{" with `--negatives DIR`" if recipe.segmenter.negatives not in ("", "own") else ""} measures them
+again.
 """
     )
     return path
+
+
+def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Name every figure of the card that has a value."""
+    for name, figure in (*_outline_rows(figures), *_assessment_rows(figures)):
+        if figure is not None and figure["value"] is not None:
+            yield name, figure
+
+
+def _outline_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure | None]]:
+    by_type = figures.get("dice_by_type", {})
+    for place, name in OUTLINES:
+        yield name, _find(figures, place)
+        if place == "dice" and len(by_type) > 1:
+            yield from ((f"Dice, {kind}", part) for kind, part in by_type.items())
+    for size, figure in figures["lesions"]["by_size"].items():
+        yield f"lesions of {size} found", figure
+
+
+def _assessment_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure | None]]:
+    for key, title in (
+        ("malignancy", "malignancy"),
+        ("malignancy_numeric_ids", "malignancy, numeric ids only"),
+    ):
+        for place, name in ASSESSMENT:
+            yield f"{title}: {name}", _find(figures.get(key) or {}, place)
+    yield "tumour type: accuracy", _find(figures, "type_accuracy")
+
+
+def _find(figures: Mapping[str, Any], place: str) -> Figure | None:
+    found: Any = figures
+    for name in place.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) and "value" in found else None
+
+
+def _value(figure: Figure) -> str:
+    low, high = figure["interval_95"]
+    interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+    return f"{figure['value']:.3f}{interval}"
+
+
+def _size(figure: Figure) -> str:
+    for unit in ("slices", "volumes", "lesions", "cases"):
+        if unit in figure:
+            return f"{figure['patients']} patients, {figure[unit]} {unit}"
+    return f"{figure['patients']} patients"
+
+
+def _brier(figures: Mapping[str, Any]) -> str:
+    malignancy = figures.get("malignancy") or {}
+    if malignancy.get("brier") is None:
+        return ""
+    numeric = (figures.get("malignancy_numeric_ids") or {}).get("brier")
+    told = "" if numeric is None else f" ({numeric:.3f} on numeric ids)"
+    return f"\nBrier score {malignancy['brier']:.3f}{told}.\n"
+
+
+def _describe_input(manifest: Manifest) -> str:
+    spacing_mm = manifest.input["spacing_mm"]
+    if manifest.kind == "nodule":
+        return f"the surroundings of a given point, slice by slice, on a {spacing_mm} mm grid"
+    if manifest.roles:
+        names = ", ".join(role.name for role in manifest.roles)
+        return f"slice by slice over {names}, on a {spacing_mm} mm grid"
+    return f"slice by slice on a {spacing_mm} mm grid"
 
 
 def _describe_classifier(manifest: Manifest) -> str:
     entry = manifest.classifier
     if entry is None:
         return "none; lesions are outlined and not assessed."
-    return f"""{manifest.classifier_name}, on the {entry.profile} features of the
-  largest slice of each predicted lesion; indeterminate between probabilities
-  {entry.abstain_low} and {entry.abstain_high}, or beyond a novelty of
-  {entry.novelty_limit}."""
+    return f"""{manifest.classifier_name}, on the {entry.profile} features of each
+  predicted lesion; indeterminate between probabilities {entry.abstain_low} and
+  {entry.abstain_high}, or beyond a novelty of {entry.novelty_limit}."""

@@ -1,19 +1,11 @@
-"""From labelled nodules to training pairs and feature rows, by the code that serves."""
+"""From labelled nodules to training pairs, by the code that serves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
-from rich.progress import track
 from scipy import ndimage
 
-from node.domain.prompt import Prompt
-from node.domain.segmentation import Segmentation
-from node.evaluation.overlap import measure_dice
-from node.radiomics.extract import Extractor
-from node.segment.lesions import LesionSpec
-from node.segment.nodule import NoduleNetwork, find_nodules
 from node.segment.nodule_patches import (
     NoduleInputSpec,
     mirror_in_depth,
@@ -22,10 +14,6 @@ from node.segment.nodule_patches import (
 )
 from node.training.batches import TrainingPair
 from node.training.datasets.labelled import LabelledCase
-from node.training.feature_table import FeatureTable
-from node.training.handmade import HANDMADE, measure_handmade
-
-log = structlog.get_logger()
 
 Point = NDArray[np.float64]
 
@@ -117,67 +105,3 @@ def _cut(
     images = mirror_in_depth(patches.images) if upside_down else patches.images
     masks = prepare_mask(np.zeros_like(case.mask) if empty else case.mask, patches.placement)
     return (TrainingPair(image=image, mask=mask) for image, mask in zip(images, masks, strict=True))
-
-
-def build_nodule_table(
-    cases: Sequence[LabelledCase],
-    parts: Mapping[str, str],
-    *,
-    network: NoduleNetwork,
-    lesions: LesionSpec,
-    extractor: Extractor,
-) -> FeatureTable:
-    """Segment every nodule from its point as the node would, and extract its features.
-
-    Parameters
-    ----------
-    cases : sequence of LabelledCase
-        With ``point_lps_mm``.
-    parts : mapping of patient to part of the split
-    network : NoduleNetwork
-    lesions : LesionSpec
-    extractor : Extractor
-
-    Returns
-    -------
-    FeatureTable
-        One row for each case, also of those whose rating leaves the question open (``labelled``
-        False); NaN where nothing was found at the point. ``dice`` and ``overlap`` are those of the
-        lesion at the point.
-    """
-    rows = []
-    for case in track(cases, description="features"):
-        assert case.point_lps_mm is not None
-        prompt = Prompt(point_lps_mm=case.point_lps_mm, label=case.identifier)
-        found = find_nodules(case.volume, [prompt], network, lesions, model_digest="")
-        for problem in found.absent:
-            log.warning("nodule.not-found", case=case.identifier, problem=str(problem))
-        rows.append(_measure(case, found.segmentation, extractor))
-    dice, count, values, handmade = zip(*rows, strict=True)
-    return FeatureTable(
-        names=extractor.names,
-        identifiers=np.array([case.identifier for case in cases]),
-        patients=np.array([case.patient for case in cases]),
-        parts=np.array([parts[case.patient] for case in cases]),
-        tumour_types=np.array([case.tumour_type for case in cases]),
-        malignant=np.array([bool(case.malignant) for case in cases]),
-        labelled=np.array([case.malignant is not None for case in cases]),
-        dice=np.array(dice),
-        overlap=np.array(dice),
-        lesion_count=np.array(count),
-        values=np.stack(values),
-        handmade_names=HANDMADE,
-        handmade=np.stack(handmade),
-    )
-
-
-def _measure(
-    case: LabelledCase, segmentation: Segmentation, extractor: Extractor
-) -> tuple[float, int, NDArray[np.float64], NDArray[np.float64]]:
-    count = len(segmentation.lesions)
-    dice = measure_dice(segmentation.labels, case.mask)
-    if not count:
-        return dice, 0, np.full(len(extractor.names), np.nan), np.full(len(HANDMADE), np.nan)
-    lesion = segmentation.lesions[0]
-    vector = extractor.extract(case.volume, segmentation, lesion)
-    return dice, count, vector.values, measure_handmade(case.volume, segmentation.mask_of(lesion))

@@ -20,9 +20,17 @@ from node.segment.lesions import LesionSpec
 from node.segment.msa_resunet import NetworkSpec, build_network, keep_answer
 from node.training.datasets.labelled import LabelledCase
 from node.training.fit_svm import FittedClassifier
-from node.training.recipe import Recipe
+from node.training.recipe import ClassifierRecipe, Recipe
 
-MADE_WITH = ("keras", "scikit-learn", "pyradiomics-bhklab", "deap", "numpy", "simpleitk")
+MADE_WITH = (
+    "keras",
+    "scikit-learn",
+    "pyradiomics-bhklab",
+    "deap",
+    "numpy",
+    "simpleitk",
+    "pywavelets",
+)
 
 
 def export_network(checkpoint: Path, recipe: Recipe, path: Path) -> None:
@@ -44,9 +52,19 @@ def write_bundle(
     recipe: Recipe,
     network: Path,
     lesions: LesionSpec,
-    fitted: FittedClassifier,
+    fitted: FittedClassifier | None,
 ) -> Bundle:
     """Write everything but golden case and figures, which need the bundle itself.
+
+    Parameters
+    ----------
+    directory, recipe_path : Path
+    recipe : Recipe
+    network : Path
+        In float32, see ``export_network``.
+    lesions : LesionSpec
+    fitted : FittedClassifier or None
+        None for a bundle that outlines lesions only.
 
     Raises
     ------
@@ -61,39 +79,56 @@ def write_bundle(
     directory.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(network, directory / "segmenter.keras")
     shutil.copyfile(recipe_path, directory / "recipe.yaml")
-    fitted.classifier.save(directory / "classifier.skops")
-    settings = recipe.classifier
     manifest: dict[str, Any] = {
         "name": recipe.task,
         "version": recipe.version,
+        "kind": recipe.kind,
         **recipe.bundle,
-        "input": recipe.input.model_dump(),
+        "input": recipe.nodule if recipe.kind == "nodule" else recipe.input.model_dump(),
         "lesions": asdict(lesions),
-        "classifier": {
-            "profile": settings.profile,
-            "bin_width": settings.bin_width,
-            "spacing_mm": recipe.input.spacing_mm,
-            "foreground_fraction": recipe.input.foreground_fraction,
-            "abstain_low": settings.abstain_low,
-            "abstain_high": settings.abstain_high,
-            "novelty_limit": round(fitted.novelty_limit, 4),
-            "types": list(fitted.classifier.type_names),
-        },
         "made_with": {name: importlib.metadata.version(name) for name in MADE_WITH},
     }
-    (directory / "features.json").write_text(
-        json.dumps(
-            {
-                "names": list(fitted.classifier.names),
-                "malignancy": _describe(fitted, "malignancy_search"),
-                "type": _describe(fitted, "type_search"),
-                "lesions": fitted.rows,
-            },
-            indent=1,
+    if fitted is not None and recipe.classifier is not None:
+        fitted.classifier.save(directory / "classifier.skops")
+        manifest["classifier"] = _describe_classifier(fitted, recipe, recipe.classifier)
+        (directory / "features.json").write_text(
+            json.dumps(
+                {
+                    "names": list(fitted.classifier.names),
+                    "malignancy": _describe(fitted, "malignancy_search"),
+                    "type": _describe(fitted, "type_search"),
+                    "lesions": fitted.rows,
+                },
+                indent=1,
+            )
+            + "\n"
         )
-        + "\n"
-    )
     return _seal(directory, manifest)
+
+
+def extraction_entry(recipe: Recipe, settings: ClassifierRecipe) -> dict[str, Any]:
+    """Settings of the features, as a manifest has them."""
+    spacing_mm = settings.spacing_mm or recipe.input.spacing_mm
+    return {
+        "profile": settings.profile,
+        "bin_width": settings.bin_width,
+        "spacing_mm": spacing_mm,
+        "slice_spacing_mm": settings.slice_spacing_mm,
+        "normalisation": settings.normalisation,
+        "foreground_fraction": recipe.input.foreground_fraction,
+    }
+
+
+def _describe_classifier(
+    fitted: FittedClassifier, recipe: Recipe, settings: ClassifierRecipe
+) -> dict[str, Any]:
+    return {
+        **extraction_entry(recipe, settings),
+        "abstain_low": settings.abstain_low,
+        "abstain_high": settings.abstain_high,
+        "novelty_limit": round(fitted.novelty_limit, 4),
+        "types": list(fitted.classifier.type_names),
+    }
 
 
 def add_golden(bundle: Bundle, candidates: Sequence[LabelledCase]) -> Bundle:

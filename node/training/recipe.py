@@ -167,8 +167,8 @@ class ClassifierRecipe(_Frozen):
     scaling : str
         ``power`` (Yeo-Johnson, to a normal distribution) or ``standard``.
     calibration : str
-        ``sigmoid`` (Platt), ``isotonic``, or ``choose``: what has the smaller Brier score in
-        cross-validation over validation patients.
+        ``sigmoid`` (Platt), ``isotonic``, or ``choose``: isotonic where its Brier score in
+        cross-validation over validation patients is smaller beyond chance.
     tumour_type : bool
         Whether the type is predicted too; it is not where the set knows only one.
     minimum_overlap : float
@@ -177,8 +177,8 @@ class ClassifierRecipe(_Frozen):
         At most so many rows of a patient are learnt from.
     abstain_low, abstain_high : float
         Between these probabilities the answer is "indeterminate".
-    profile, bin_width : str, float
-        See ``node.radiomics.extract.ExtractionSpec``.
+    profile, spacing_mm, slice_spacing_mm, normalisation, bin_width
+        See ``node.radiomics.extract.ExtractionSpec``; without ``spacing_mm`` that of the input.
     """
 
     population: int = Field(40, ge=4)
@@ -194,6 +194,9 @@ class ClassifierRecipe(_Frozen):
     tumour_type: bool = True
     minimum_overlap: float = 0.1
     profile: str = "planar-102"
+    spacing_mm: float | None = None
+    slice_spacing_mm: float | None = None
+    normalisation: Literal["tissue", "none"] = "tissue"
     abstain_low: float = 0.4
     abstain_high: float = 0.6
     slices_per_patient: int = Field(8, ge=1)
@@ -201,7 +204,11 @@ class ClassifierRecipe(_Frozen):
 
 
 class Recipe(_Frozen):
-    """All settings; a bundle keeps the file that it was made from."""
+    """All settings; a bundle keeps the file that it was made from.
+
+    ``ablation`` holds the phases of ``onconode train ablation``; without ``classifier`` the bundle
+    outlines lesions only.
+    """
 
     task: str
     version: str
@@ -213,7 +220,8 @@ class Recipe(_Frozen):
     nodule: dict[str, float | int] = {}
     lesions: LesionCandidates = LesionCandidates()
     segmenter: SegmenterRecipe = SegmenterRecipe()
-    classifier: ClassifierRecipe = ClassifierRecipe()
+    classifier: ClassifierRecipe | None = None
+    ablation: tuple[Phase, ...] = ()
     bundle: dict[str, Any]
 
 

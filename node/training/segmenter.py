@@ -14,19 +14,28 @@ from node.segment.nodule_patches import CHANNELS, NoduleInputSpec
 from node.segment.preprocess import InputSpec, plan_preparation
 from node.training.batches import TrainingPair, TrainingSet
 from node.training.datasets.cheng import read_cheng
+from node.training.datasets.folders import read_folders
 from node.training.datasets.labelled import LabelledCase
 from node.training.datasets.lgg import read_lgg, read_lgg_negatives
 from node.training.datasets.lidc import read_lidc
 from node.training.fit_unet import Preparer, fit_segmenter
+from node.training.nodules import prepare_nodule_pairs
 from node.training.recipe import Phase, Recipe, load_recipe
 from node.training.splits import split_patients
 
 log = structlog.get_logger()
 
-DATASETS = {"cheng": read_cheng, "lgg": read_lgg, "lidc": read_lidc}
-NEGATIVES = {"lgg": read_lgg_negatives}
+DATASETS = {
+    "cheng": read_cheng,
+    "lgg": read_lgg,
+    "lidc": read_lidc,
+    "folders": read_folders,
+}
+NEGATIVES = {"lgg": read_lgg_negatives, "folders": read_folders}
 #: Slices without lesion of the data set itself.
 OWN = "own"
+#: Points that are drawn in each nodule for training.
+NODULE_COPIES = 6
 
 
 def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:
@@ -148,31 +157,49 @@ def make_preparer(
     """Give what makes the slices of training and validation patients for a phase."""
 
     def prepare(phase: Phase) -> tuple[TrainingSet, TrainingSet]:
-        return _prepare_part("train", phase), _prepare_part("validation", phase)
+        return prepare_set("train", phase), prepare_set("validation", phase)
 
-    def _prepare_part(part: str, phase: Phase) -> TrainingSet:
-        chosen = [item for item in cases if parts[item.patient] == part][:limit]
-        quiet = [item for item in negatives if parts[item.patient] == part][:limit]
-        if recipe.kind == "nodule":
-            from node.training.nodules import prepare_nodule_pairs
-
-            spec = NoduleInputSpec(**recipe.nodule)  # type: ignore[arg-type]  # checked by the spec's users
-            pairs = prepare_nodule_pairs(
-                chosen,
-                replace(spec, spacing_mm=phase.spacing_mm),
-                rng=np.random.default_rng(recipe.seed),
-            )
+    def prepare_set(part: str, phase: Phase) -> TrainingSet:
+        chosen, quiet = (
+            [item for item in items if parts[item.patient] == part][:limit]
+            for items in (cases, negatives)
+        )
+        pairs = prepare_part(recipe, chosen, phase, copies=part == "train")
+        if recipe.segmenter.negatives == OWN:
+            others = [pair for pair in pairs if pair.mask.max() <= 0.5]
         else:
-            input_spec = InputSpec(**recipe.input.model_dump())
-            input_spec = replace(input_spec, spacing_mm=phase.spacing_mm)
-            pairs = [pair for item in chosen for pair in prepare_pairs(item, input_spec)]
-            quiet_pairs = [pair for item in quiet for pair in prepare_pairs(item, input_spec)]
-        found = [pair for pair in pairs if pair.mask.max() > 0.5]
-        if recipe.kind == "nodule" or recipe.segmenter.negatives == OWN:
-            quiet_pairs = [pair for pair in pairs if pair.mask.max() <= 0.5]
-        return TrainingSet(positives=found, negatives=quiet_pairs)
+            others = prepare_part(recipe, quiet, phase)
+        return TrainingSet(
+            positives=[pair for pair in pairs if pair.mask.max() > 0.5], negatives=others
+        )
 
     return prepare
+
+
+def prepare_part(
+    recipe: Recipe, cases: Sequence[LabelledCase], phase: Phase, *, copies: bool = False
+) -> list[TrainingPair]:
+    """Prepare the slices of cases on the grid of a phase.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    cases : sequence of LabelledCase
+    phase : Phase
+    copies : bool
+        For nodules: several points each, off the middle, as training wants them.
+    """
+    if recipe.kind == "nodule":
+        spec = NoduleInputSpec(**recipe.nodule)  # type: ignore[arg-type]  # YAML numbers: sizes are whole there
+        return prepare_nodule_pairs(
+            cases,
+            replace(spec, spacing_mm=phase.spacing_mm),
+            np.random.default_rng(recipe.seed),
+            **({"copies": NODULE_COPIES} if copies else {"jitter_mm": 0.0}),
+        )
+    spec_2d = InputSpec(**recipe.input.model_dump())
+    spec_2d = replace(spec_2d, spacing_mm=phase.spacing_mm)
+    return [pair for item in cases for pair in prepare_pairs(item, spec_2d)]
 
 
 def prepare_pairs(labelled: LabelledCase, spec: InputSpec) -> list[TrainingPair]:

@@ -28,14 +28,16 @@ def recipe(tmp_path_factory) -> Path:
     """The shipped recipe, made tiny."""
     content = yaml.safe_load((ROOT / "models/brain-t1ce/recipe.yaml").read_text())
     content["segmenter"] |= {
-        "filters": [4, 8], "crop": 64, "batch": 4, "epochs": 1, "negatives_from_epoch": 0,
-        "precision": "float32",
+        "network": {"filters": [4, 8], "fusion_channels": 2, "selective_from": 1},
+        "phases": [{"epochs": 1, "spacing_mm": 4.0, "crop": 64}],
+        "batch": 4, "validation_slices": 8, "precision": "float32",
     }  # fmt: skip
     content["input"] |= {"spacing_mm": 4.0, "multiple": 2}
     # A network that saw a few slices marks whatever is bright: take every mark for a lesion.
     content["lesions"] = {"threshold": [0.0], "minimum_area_mm2": [0.0], "minimum_peak": [0.0]}
     content["classifier"] |= {
         "population": 4, "generations": 1, "folds": 2, "minimum_overlap": 0.0,
+        "profile": "planar-102",
     }  # fmt: skip
     path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -56,7 +58,7 @@ def test_train_package_evaluate_and_verify(recipe, tmp_path):
     assert len((run / "history.csv").read_text().splitlines()) == 2
 
     longer = yaml.safe_load(recipe.read_text())
-    longer["segmenter"]["epochs"] = 2
+    longer["segmenter"]["phases"][0]["epochs"] = 2
     recipe.write_text(yaml.safe_dump(longer))
     invoke(*train, "--limit", 8, "--resume")
     assert json.loads((run / "state.json").read_text())["epochs"] == 2
@@ -64,7 +66,7 @@ def test_train_package_evaluate_and_verify(recipe, tmp_path):
 
     classifier = ("train", "classifier", recipe, "--data", CHENG, "--negatives", LGG, "--run", run)
     invoke(*classifier, "--models", models, "--every", 25)
-    bundle = load_bundle(models / "brain-t1ce" / "0.1.0")
+    bundle = load_bundle(models / "brain-t1ce" / "0.2.0")
     card = (bundle.path / "MODEL_CARD.md").read_text()
     metrics = json.loads((bundle.path / "metrics.json").read_text())
     assert f"{metrics['dice']['value']:.3f}" in card

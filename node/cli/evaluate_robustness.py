@@ -56,9 +56,10 @@ def evaluate_robustness(
     """Measure how the outlines of a bundle fare as its test images get worse.
 
     Noise, blur, coarse pixels, thick slices: step by step, on the test patients of the bundle's
-    split, for the bundle and another network side by side.
+    split, for the bundle and another network side by side. Printed are the mean Dice over patients
+    (of tumour-free images the share without a mark), its 95 % interval, and p of the difference.
     """
-    from node.evaluation.robustness import write_points
+    from node.evaluation.robustness import RobustnessPoint, write_points
     from node.registry.store import ModelStore
     from node.training.judge_report import draw_robustness
     from node.training.judge_robustness import judge_robustness
@@ -73,11 +74,14 @@ def evaluate_robustness(
         dict.fromkeys(point.group for point in points), draw_robustness(points), strict=True
     ):
         (folder / f"robustness-{group}.png").write_bytes(picture.png)
-    rows = table("images", "worse by", "level", "model", "Dice or quiet", "95 % interval", "p")
-    for p in points:
-        value, interval = f"{p.dice:.3f}", f"{p.low:.3f} to {p.high:.3f}"
-        test = "" if p.p_value == 1 else f"{p.p_value:.2g}"
-        cells = (p.group, p.degradation, f"{p.level:g}", p.model, value, interval, test)
-        rows.add_row(*(Text(cell) for cell in cells))
+    models = list(dict.fromkeys(point.model for point in points))
+    rows = table("images", "worse by", "level", *models, *["p"][: len(models) - 1])
+    steps: dict[tuple[str, str, float], list[RobustnessPoint]] = {}
+    for point in points:
+        steps.setdefault((point.group, point.degradation, point.level), []).append(point)
+    for (group, degradation, level), line in steps.items():
+        values = [f"{p.dice:.3f} ({p.low:.2f} to {p.high:.2f})" for p in line]
+        tests = [f"{p.p_value:.2g}" for p in line[1:]]
+        rows.add_row(*(Text(cell) for cell in (group, degradation, f"{level:g}", *values, *tests)))
     out.print(rows)
     out.print(Text(f"table and plots: {folder}"))

@@ -52,7 +52,7 @@ def judge_robustness(
     """
     toolbox = open_toolbox(bundle)
     test_set = read_test_set(bundle, data_dir=data_dir, negatives_dir=negatives_dir, limit=limit)
-    models = {bundle.manifest.segmenter_name or bundle.manifest.name: _outline_with(toolbox)}
+    models = {f"{bundle.manifest.name} {bundle.manifest.version}": _outline_with(toolbox)}
     if against is not None:
         models[_name_of(against)] = _outline_with(_open_beside(toolbox, against))
     points: list[RobustnessPoint] = []
@@ -93,16 +93,16 @@ def _outline_with(toolbox: Toolbox) -> Callable[[ImageCase], NDArray[np.uint8]]:
 
 def _name_of(against: Path) -> str:
     """Name a network by its file, or by its run."""
-    return against.stem if against.is_file() else against.resolve().name
+    return against.resolve().stem if against.suffix == ".keras" else against.resolve().name
 
 
 def _open_beside(toolbox: Toolbox, against: Path) -> Toolbox:
     """Put another network in the place of the bundle's."""
-    import keras  # deferred: TensorFlow is slow to load
-
     checkpoint = against if against.is_file() else against / "best.keras"
     if not checkpoint.is_file():
         raise SetupFault(f"no best.keras in {against}: name a training run or a .keras file")
+    import keras  # deferred: TensorFlow is slow to load
+
     model = keras.models.load_model(checkpoint, compile=False)
     if len(model.outputs) > 1:  # a checkpoint still has the outputs of deep supervision
         model = keep_answer(model)

@@ -3,8 +3,9 @@ import csv
 import numpy as np
 import pytest
 
+from node.domain.errors import SetupFault
 from node.evaluation.degrade import BLUR, PIXELS, RICIAN_NOISE, SLICES
-from node.evaluation.robustness import ImageCase, measure_robustness, write_points
+from node.evaluation.robustness import ImageCase, measure_robustness, read_points, write_points
 
 
 def make_cases(count=6, depth=1):
@@ -91,3 +92,12 @@ def test_points_are_written_as_a_table(tmp_path):
     assert len(rows) == len(points)
     assert float(rows[-1]["dice"]) == pytest.approx(points[-1].dice, rel=1e-5)
     assert rows[0]["model"] == "bright"
+    again = read_points(tmp_path / "points.csv")
+    assert [p.dice for p in again] == pytest.approx([p.dice for p in points], rel=1e-5)
+    assert (again[0].model, again[0].cases, again[0].group) == ("bright", 2, "tumour")
+
+
+def test_another_table_is_refused(tmp_path):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SetupFault, match="robustness"):
+        read_points(tmp_path / "other.csv")

@@ -14,6 +14,7 @@ from node.evaluation.plots import new_figure, save_png
 
 REFERENCE_COLOUR = "#00e0a4"
 PREDICTED_COLOUR = "#ff8c2a"
+PICTURE_DPI = 110
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +68,7 @@ def draw_cases(cases: Sequence[Outlined], *, columns: int = 3) -> bytes:
         frameon=False,
         fontsize=10,
     )
-    return save_png(figure)
+    return save_png(figure, dpi=PICTURE_DPI, colours=128)
 
 
 def _draw(axes: Axes, case: Outlined) -> None:

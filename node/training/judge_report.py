@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +56,7 @@ def write_bundle_report(
         title=about.title,
         subtitle=about.subtitle,
         sections=sections,
-        footer=[f"Made by onconode {version} on {date.today().isoformat()}.", INTERVALS],
+        footer=[f"Made by onconode {version}.", INTERVALS],
     )
 
 

@@ -112,7 +112,8 @@ def sort_study(
             if series not in matching
         ]
         return SortedStudy(selections=(selection,), left_out=(*_flat(unbound), *left_out))
-    left_out += [_reason_no_rule(series, study, rules, unbound) for series in candidates]
+    reasons = [_reason_no_rule(series, study, rules, unbound) for series in candidates]
+    left_out += [reason for reason in reasons if reason.code == "no-rule"]
     return SortedStudy(selections=(), left_out=(*_flat(unbound), *left_out))
 
 
@@ -203,16 +204,18 @@ def _reason_no_rule(
     rules: Sequence[RoutingRule],
     unbound: Mapping[str, Sequence[Problem]],
 ) -> Problem:
-    told = []
+    told, matched = [], []
     for rule in rules:
         fails = failed_conditions(series, study, rule.match)
         if fails:
             told.append(f"{rule.name} fails on {', '.join(fails)}")
-        elif rule.name in unbound:
-            told.append(f"{rule.name} lacks a role")
-        else:
-            told.append(f"{rule.name} is later")
-    return _reason(series, "no-rule", "; ".join(told) or "no rules", "a rule that matches first")
+            continue
+        matched.append(rule.name)
+        lacks = "lacks a role" if rule.name in unbound else "is later"
+        told.append(f"{rule.name} {lacks}")
+    is_open = any(name in unbound for name in matched)
+    code = "rule-lacks-role" if is_open else "no-rule"
+    return _reason(series, code, "; ".join(told) or "no rules", "a rule that matches first")
 
 
 def _reason(series: Series, code: str, found: str, expected: str) -> Problem:

@@ -12,27 +12,46 @@ STYLES = {
     "Malignant": "bold red",
     "Benign": "green",
     "Indeterminate": "yellow",
-    "Not assessed": "dim",
 }
+NOT_ASSESSED = "Not assessed"
 
 
 def lesion_table(result: Mapping[str, Any]) -> Table:
-    """Return a table of the lesions in a result, as ``result.json`` has them."""
-    rows = table("lesion", "volume", "long axis", "short axis", "type", "malignant", "assessment")
-    for lesion in result["lesions"]:
-        probability = lesion["malignancy_probability"]
-        kind = lesion["predicted_type"]
-        share = lesion["type_probabilities"].get(kind, 0.0)
-        assessment = Text(lesion["assessment"], style=STYLES[lesion["assessment"]])
-        if lesion["reason"]:
-            assessment.append(f"\n{lesion['reason']}", style="dim")
+    """Return a table of the lesions in a result, as ``result.json`` has them.
+
+    Columns that no lesion has a word for are left out: a bundle may have no classifier, or tell
+    no tumour type.
+    """
+    lesions = result["lesions"]
+    is_assessed = any(lesion["assessment"] != NOT_ASSESSED for lesion in lesions)
+    has_types = any(lesion["predicted_type"] for lesion in lesions)
+    rows = table(
+        *("lesion", "volume", "long axis", "short axis"),
+        *(("type",) if has_types else ()),
+        *(("malignant", "assessment") if is_assessed else ()),
+    )
+    for lesion in lesions:
         rows.add_row(
             str(lesion["number"]),
             f"{lesion['volume_ml']:.2f} ml",
             f"{lesion['long_axis_mm']:.1f} mm",
             f"{lesion['short_axis_mm']:.1f} mm",
-            f"{kind} {share:.0%}" if kind else "-",
-            "-" if probability is None else f"{probability:.0%}",
-            assessment,
+            *((_type(lesion),) if has_types else ()),
+            *(_assessment(lesion) if is_assessed else ()),
         )
+    if lesions and not is_assessed:
+        rows.caption = f"{NOT_ASSESSED.lower()}: {lesions[0]['reason']}"
     return rows
+
+
+def _type(lesion: Mapping[str, Any]) -> str:
+    kind = lesion["predicted_type"]
+    return f"{kind} {lesion['type_probabilities'].get(kind, 0.0):.0%}" if kind else "-"
+
+
+def _assessment(lesion: Mapping[str, Any]) -> tuple[str, Text]:
+    probability = lesion["malignancy_probability"]
+    assessment = Text(lesion["assessment"], style=STYLES[lesion["assessment"]])
+    if lesion["reason"]:
+        assessment.append(f"\n{lesion['reason']}", style="dim")
+    return "-" if probability is None else f"{probability:.0%}", assessment

@@ -146,7 +146,7 @@ def _decode(
     below = decoded[depth + 1]
     skip = encoded[depth]
     if spec.gates:
-        skip = _gate(skip, below, max(8, filters // 2), f"gate{depth}")
+        skip = _gate(skip, pooled[depth], below, max(8, filters // 2), f"gate{depth}")
     rise = layers.UpSampling2D(2, name=f"rise{depth}")(_conv(below, filters, 1, f"shrink{depth}"))
     joined = [skip, rise]
     if spec.fusion:
@@ -174,11 +174,14 @@ def _gather(depth: int, pooled: list[Any], decoded: dict[int, Any], spec: Networ
     return found
 
 
-def _gate(skip: Any, below: Any, filters: int, name: str) -> Any:
-    """Weight every pixel of a skip connection by what the level below makes of it."""
+def _gate(skip: Any, halved: Any, below: Any, filters: int, name: str) -> Any:
+    """Weight every pixel of a skip connection by what the level below makes of it.
+
+    The weights are found on the grid of the level below; ``halved`` is the skip on that grid.
+    """
     from keras import layers
 
-    seen = _conv(skip, filters, 1, f"{name}_skip", strides=2)
+    seen = _conv(halved, filters, 1, f"{name}_skip")
     asked = _conv(below, filters, 1, f"{name}_below")
     x = layers.Activation("relu", name=f"{name}_relu")(
         layers.Add(name=f"{name}_add")([seen, asked])

@@ -40,6 +40,7 @@ def lesion_table(result: Mapping[str, Any]) -> Table:
             *(_assessment(lesion) if is_assessed else ()),
         )
     if lesions and not is_assessed:
+        rows.caption_justify = "left"
         rows.caption = f"{NOT_ASSESSED.lower()}: {lesions[0]['reason']}"
     return rows
 

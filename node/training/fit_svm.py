@@ -18,7 +18,7 @@ from node.training.feature_choice import FeatureChoice, choose_features, complet
 from node.training.feature_table import FeatureTable
 from node.training.genetic_search import search_svm
 from node.training.recipe import ClassifierRecipe
-from node.training.svm_objective import Genome, SearchResult, build_svm
+from node.training.svm_objective import Genome, SearchResult, allow_early_stop, build_svm
 
 log = structlog.get_logger()
 
@@ -153,7 +153,8 @@ def fit_genome(
     """Fit the SVM of a genome; it takes all columns and reads its own."""
     keep = ColumnTransformer([("kept", "passthrough", list(genome.columns))])
     svm = Pipeline([("keep", keep), ("svm", build_svm(genome, scaling))])
-    return svm.fit(values, labels)
+    with allow_early_stop():
+        return svm.fit(values, labels)
 
 
 def restore_columns(genome: Genome, columns: tuple[int, ...]) -> Genome:

@@ -19,6 +19,7 @@ from node.training.nested import Learned
 from node.training.recipe import ClassifierRecipe
 from node.training.svm_objective import (
     SearchResult,
+    allow_early_stop,
     build_scaler,
     build_svm,
     split_by_patient,
@@ -176,4 +177,5 @@ def _fit_calibrated(
     )
     splits = split_by_patient(labels, patients, folds=folds, seed=seed)
     calibrated = CalibratedClassifierCV(pipeline, method="sigmoid", cv=splits, ensemble=False)
-    return calibrated.fit(values, labels)
+    with allow_early_stop():
+        return calibrated.fit(values, labels)

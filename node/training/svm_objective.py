@@ -1,6 +1,8 @@
 """What every search maximises: AUC in cross-validation by patient, less a charge per feature."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +107,14 @@ def build_svc(genome: Genome) -> SVC:
 def build_svm(genome: Genome, scaling: str = "standard") -> Pipeline:
     """Build the unfitted pipeline of a genome; it takes the kept columns only."""
     return Pipeline([("scale", build_scaler(scaling)), ("svc", build_svc(genome))])
+
+
+@contextmanager
+def allow_early_stop() -> Iterator[None]:
+    """Fit an SVM without a warning that it has stopped, see ``MAXIMUM_STEPS``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def split_by_patient(
@@ -224,10 +234,8 @@ class Objective:
         kept = list(genome.columns)
         scores = []
         for fitting, fitting_labels, judging, judging_labels in self._folds:
-            svc = build_svc(genome)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # see MAXIMUM_STEPS
-                svc.fit(fitting[:, kept], fitting_labels)
+            with allow_early_stop():
+                svc = build_svc(genome).fit(fitting[:, kept], fitting_labels)
             scores.append(
                 measure_auc(judging_labels, svc.decision_function(judging[:, kept]), svc.classes_)
             )

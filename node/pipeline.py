@@ -250,7 +250,7 @@ def report(case: Case) -> Case:
             findings=case.findings,
             model=case.toolbox.bundle.identity,
             prompts_of=case.prompts_of,
-            remarks=case.warnings,
+            remarks=(*tell_roles(case), *case.warnings),
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],
@@ -260,6 +260,19 @@ def report(case: Case) -> Case:
         settings=case.settings,
     )
     return replace(case, evidence=evidence)
+
+
+def tell_roles(case: Case) -> list[str]:
+    """Say in which series of the study the network looked, where there are several."""
+    roles = [role.name for role in case.toolbox.bundle.manifest.roles]
+    if not case.companions:
+        return []
+    series = {roles[0]: case.series, **case.companions}
+    told = [
+        f"{role} = series number {series[role].attributes.get('SeriesNumber') or 'unknown'}"
+        for role in roles
+    ]
+    return [f"Read together, on the grid of the first: {', '.join(told)}."]
 
 
 Stage = Callable[[Case], Case]

@@ -65,7 +65,9 @@ def test_the_bright_ball_of_flair_comes_back(models: Path, tmp_path: Path, capsy
     for path in (seg_path, sr_path):
         assert dciodvfy_errors(path) == []
     assert dcentvfy_errors([*study.paths, seg_path, sr_path]) == []
-    assert "MALIGNANCY" not in dcmread(sr_path).to_json()
+    report = dcmread(sr_path).to_json()
+    assert "MALIGNANCY" not in report
+    assert "flair = series number 4, t1 = series number 3, t1ce = series number 7" in report
     print_result(result)
     assert "not assessed:" in capsys.readouterr().out
 

@@ -14,9 +14,7 @@ from node.domain.finding import BENIGN, INDETERMINATE, MALIGNANT
 from node.training.fit_svm import fit_classifier
 
 # Dear features: only some are kept, and others for the type than for malignancy.
-DEAR = QUICK.model_copy(
-    update={"feature_charge": 0.02, "generations": 6, "calibration": "sigmoid"}
-)
+DEAR = QUICK.model_copy(update={"feature_charge": 0.02, "generations": 6, "calibration": "sigmoid"})
 RULE = AbstainRule(low=0.4, high=0.6, novelty_limit=2.0)
 
 

@@ -35,7 +35,7 @@ NEGATIVES = {"lgg": read_lgg_negatives, "folders": read_folders}
 #: Slices without lesion of the data set itself.
 OWN = "own"
 #: Points that are drawn in each nodule for training.
-NODULE_COPIES = 6
+NODULE_COPIES = 3
 
 
 def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:

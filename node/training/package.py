@@ -20,6 +20,7 @@ from node.segment.lesions import LesionSpec
 from node.segment.msa_resunet import NetworkSpec, build_network, keep_answer
 from node.training.datasets.labelled import LabelledCase
 from node.training.fit_svm import FittedClassifier
+from node.training.half_precision import halve_weights
 from node.training.recipe import ClassifierRecipe, Recipe
 
 MADE_WITH = (
@@ -34,7 +35,10 @@ MADE_WITH = (
 
 
 def export_network(checkpoint: Path, recipe: Recipe, path: Path) -> None:
-    """Rebuild the network in float32 with its answer alone, to serve on any processor; save it."""
+    """Rebuild the network in float32 with its answer alone, to serve on any processor; save it.
+
+    The file holds the weights in half precision.
+    """
     import keras
 
     trained = keras.models.load_model(checkpoint, compile=False)
@@ -43,6 +47,7 @@ def export_network(checkpoint: Path, recipe: Recipe, path: Path) -> None:
     plain = build_network(spec)
     plain.set_weights(trained.get_weights())
     keep_answer(plain).save(path)
+    halve_weights(path)
 
 
 def write_bundle(

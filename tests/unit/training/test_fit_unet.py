@@ -11,10 +11,14 @@ from node.training.fit_unet import fit_segmenter
 from node.training.recipe import SegmenterRecipe
 
 CALM = {"probability": 0.0, "strength": 0.0}
+CALMED = (
+    "elastic", "gamma", "contrast", "shift", "bias_field", "blur", "sharpen", "noise",
+    "low_resolution",
+)  # fmt: skip
 SETTINGS = SegmenterRecipe.model_validate(
     {
         "network": {"filters": (4, 8), "fusion_channels": 2, "selective_from": 1, "dropout": 0},
-        "augment": dict.fromkeys(("elastic", "gamma", "contrast", "shift", "bias_field", "blur", "sharpen", "noise", "low_resolution"), CALM),
+        "augment": dict.fromkeys(CALMED, CALM),
         "phases": [
             {"epochs": 2, "spacing_mm": 2.0, "crop": 16},
             {"epochs": 3, "spacing_mm": 1.0, "crop": 32},

@@ -6,9 +6,7 @@ point or lies nearest to it; that part is the lesion.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,100 +18,19 @@ from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
 from node.domain.volume import Volume
 from node.segment.lesions import LesionSpec, find_lesions
-from node.segment.nodule_patches import Box, NoduleInputSpec, NodulePatches, prepare_patches
+from node.segment.nodule_network import NoduleNetwork, is_inside
+from node.segment.nodule_patches import Box, NoduleInputSpec
 
 #: A point is not further from its nodule than this.
 MAXIMUM_DISTANCE_MM = 5.0
+#: Points further than this from the middle of what they lead to are moved there for a second look.
+CENTRED_MM = 1.0
 #: Extents that are tried, in those of the spec: masses are larger than nodules.
 WIDENINGS = (1.0, 2.0, 4.0)
 #: Pixels from the border of a patch at which a lesion counts as cut off.
 _BORDER = 2
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), np.int8)
 _AIR_RADIUS_MM = 2.0
-
-
-class NoduleNetwork:
-    """A trained network that sees the surroundings of a point.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Maps (batch, size, size, 4) to logits.
-    spec : NoduleInputSpec
-        Preparation that it was trained with.
-    batch : int
-        Patches per call, each with its three mirror images.
-    """
-
-    def __init__(self, model: Any, spec: NoduleInputSpec, *, batch: int = 8) -> None:
-        self.model = model
-        self.spec = spec
-        self.batch = batch
-
-    @classmethod
-    def load(cls, path: Path, spec: NoduleInputSpec) -> "NoduleNetwork":
-        """Load a Keras file; needs TensorFlow."""
-        import keras  # deferred: only worker processes pay for TensorFlow
-
-        return cls(keras.models.load_model(path, compile=False), spec)
-
-    def predict(self, volume: Volume, prompts: Sequence[Prompt]) -> NDArray[np.float16]:
-        """Return the nodule probability of every voxel, seen from each of the points.
-
-        Returns
-        -------
-        ndarray of float16, shape (z, y, x)
-            0 out of reach of all points. Of several points the highest one counts.
-        """
-        out = np.zeros(volume.voxels.shape, np.float16)
-        for prompt in prompts:
-            if is_inside(volume.geometry, prompt):
-                box, seen = self.predict_point(volume, prompt)
-                np.maximum(out[box], seen, out=out[box])
-        return out
-
-    def predict_point(
-        self, volume: Volume, prompt: Prompt, *, widening: float = 1.0
-    ) -> tuple[Box, NDArray[np.float16]]:
-        """Return what is within reach of one point, and the nodule probability there.
-
-        Parameters
-        ----------
-        volume : Volume
-        prompt : Prompt
-            Within the volume.
-        widening : float
-            Show this many times the extent in as many pixels.
-
-        Returns
-        -------
-        Box
-            Slices, rows and columns of the volume.
-        ndarray of float16, of the box's shape
-        """
-        patches = prepare_patches(volume, prompt.point_lps_mm, self.spec.widen(widening))
-        block = patches.placement.restore(self._predict(patches))
-        return patches.placement.box, block.astype(np.float16)
-
-    def _predict(self, patches: NodulePatches) -> NDArray[np.float32]:
-        count = len(patches.images)
-        planes = np.empty(patches.images.shape[:3], np.float32)
-        for start in range(0, count, self.batch):
-            chosen = patches.images[start : start + self.batch]
-            images = np.zeros((self.batch, *chosen.shape[1:]), np.float32)  # traced once
-            images[: len(chosen)] = chosen
-            planes[start : start + len(chosen)] = self._average(images)[: len(chosen)]
-        return planes
-
-    def _average(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean over the image and its mirror images, which steadies the outline."""
-        turns = [(rows, columns) for rows in (1, -1) for columns in (1, -1)]
-        stack = np.concatenate([images[:, ::rows, ::columns] for rows, columns in turns])
-        logits = np.asarray(self.model.predict_on_batch(stack), np.float32)[..., 0]
-        probability = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        parts = np.split(probability, len(turns))
-        back = [part[:, ::r, ::c] for part, (r, c) in zip(parts, turns, strict=True)]
-        return np.asarray(np.mean(back, axis=0), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -184,12 +101,6 @@ def find_nodules(
     return NoduleSearch(segmentation=segmentation, prompts_of=prompts_of, absent=tuple(absent))
 
 
-def is_inside(geometry: Geometry, prompt: Prompt) -> bool:
-    """Tell whether a point lies within the outer edges of a grid."""
-    index = geometry.to_index(prompt.point_lps_mm)
-    return bool((index >= -0.5).all() and (index <= np.array(geometry.shape) - 0.5).all())
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _View:
     """What was looked at round a point: its place, the probability, the part of the point."""
@@ -203,16 +114,37 @@ def _look(volume: Volume, prompt: Prompt, network: NoduleNetwork, threshold: flo
     """Look round a point as wide as its nodule needs."""
     best: _View | None = None
     for widening in WIDENINGS:
-        box, seen = network.predict_point(volume, prompt, widening=widening)
-        point = volume.geometry.to_index(prompt.point_lps_mm) - [axis.start for axis in box]
-        part = choose_part(seen >= threshold, point, volume.geometry.spacing_mm)
-        view = _View(box=box, probability=seen, part=part)
-        if best is None or part is not None:
+        view = _glance(volume, prompt, network, threshold=threshold, widening=widening)
+        middle = None if view.part is None else _middle_of(view, volume.geometry)
+        if middle and np.linalg.norm(np.subtract(prompt.point_lps_mm, middle)) > CENTRED_MM:
+            # Outlines are better seen from the middle of a nodule than from its edge.
+            centred = replace(prompt, point_lps_mm=middle)
+            second = _glance(volume, centred, network, threshold=threshold, widening=widening)
+            view = view if second.part is None else second
+        if best is None or view.part is not None:
             best = view
-        if part is None or not _is_cut_off(view, volume.geometry, network.spec.widen(widening)):
+        if view.part is None or not _is_cut_off(
+            view, volume.geometry, network.spec.widen(widening)
+        ):
             break
     assert best is not None
     return best
+
+
+def _glance(
+    volume: Volume, prompt: Prompt, network: NoduleNetwork, *, threshold: float, widening: float
+) -> _View:
+    box, seen = network.predict_point(volume, prompt, widening=widening)
+    point = volume.geometry.to_index(prompt.point_lps_mm) - [axis.start for axis in box]
+    part = choose_part(seen >= threshold, point, volume.geometry.spacing_mm)
+    return _View(box=box, probability=seen, part=part)
+
+
+def _middle_of(view: _View, geometry: Geometry) -> Vector:
+    assert view.part is not None
+    index = np.argwhere(view.part).mean(axis=0) + [axis.start for axis in view.box]
+    x, y, z = (float(value) for value in geometry.to_lps(index))
+    return x, y, z
 
 
 def choose_part(

@@ -32,7 +32,7 @@ def prepare_nodule_pairs(
 ) -> list[TrainingPair]:
     """Cut patches round points as a reader would set them, one pair for each slice in reach.
 
-    Points lie anywhere between the centroid and a random voxel of the mask, plus jitter, so that
+    Points lie between the centroid and a random voxel of the mask, plus jitter, so that
     the network learns to find the nodule and not the middle of its image. Every second copy is
     seen from the other end of the slice axis. Points beside a nodule teach that there may be
     nothing.
@@ -74,7 +74,7 @@ def draw_point(case: LabelledCase, rng: np.random.Generator, jitter_mm: float) -
         return middle
     voxels = np.argwhere(case.mask)
     anywhere = case.volume.geometry.to_lps(voxels[rng.integers(len(voxels))])
-    point = middle + rng.random() * (anywhere - middle) + rng.normal(0, jitter_mm, 3)
+    point = middle + np.sqrt(rng.random()) * (anywhere - middle) + rng.normal(0, jitter_mm, 3)
     return _keep_inside(case, point)
 
 

@@ -31,6 +31,14 @@ class Leans:
         return logits
 
 
+class SeesNear:
+    """Marks soft tissue within 7 mm of the point: from an edge it sees half a nodule."""
+
+    def predict_on_batch(self, images):
+        is_near = images[..., 3:] * SPEC.distance_mm < 7.0
+        return np.where(is_near, 10 * (images[..., 1:2] + 0.15), -10.0)
+
+
 def find(volume, *prompts, model=None):
     network = NoduleNetwork(model or MarksSoftTissue(), SPEC)
     return find_nodules(volume, prompts, network, LESIONS, model_digest="d")
@@ -53,6 +61,13 @@ def test_the_part_at_the_point_is_the_lesion(offset):
     assert dice(found.segmentation.labels > 0, mask) > 0.9
     assert found.prompts_of[1] == (at(*offset),)
     assert not found.absent
+
+
+def test_a_point_at_the_edge_is_moved_to_the_middle():
+    volume, mask = ct_of(ball(6.0))
+    found = find(volume, at(5.0, 0, 0), model=SeesNear())
+    assert dice(found.segmentation.labels > 0, mask) > 0.85
+    assert found.prompts_of == {1: (at(5.0, 0, 0),)}
 
 
 def test_other_parts_are_left_alone():

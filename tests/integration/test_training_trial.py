@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,35 +15,66 @@ from node.registry.bundle import load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
-CHENG, LGG = DATA / "mr_t1ce_cheng", DATA / "mr_flair_lgg"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHENG / "slices.zip").is_file(), reason="the shared Cheng data set is not there"
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A shipped recipe made tiny, and how much of its data set is used."""
+
+    task: str
+    data: Path
+    negatives: Path | None
+    changes: dict[str, Any]
+    every: int
+
+    def write_recipe(self, folder: Path, *, epochs: int) -> Path:
+        content = yaml.safe_load((ROOT / "models" / self.task / "recipe.yaml").read_text())
+        phase = {"epochs": epochs, "spacing_mm": 4.0, "crop": 64}
+        content["segmenter"] |= {
+            "network": {"filters": [4, 8], "fusion_channels": 2, "selective_from": 1},
+            "phases": [phase],
+            "batch": 4, "validation_slices": 8, "precision": "float32",
+        }  # fmt: skip
+        # A network that saw a few slices marks whatever is bright: take every mark for a lesion.
+        content["lesions"] = {
+            "threshold": [0.0], "minimum_area_mm2": [0.0], "minimum_peak": [0.0],
+        }  # fmt: skip
+        for section, values in self.changes.items():
+            content[section] |= values
+        path = folder / "recipe.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+
+TINY_SEARCH = {"population": 4, "generations": 1, "folds": 2, "minimum_overlap": 0.0}
+TRIALS = [
+    Trial(
+        "brain-t1ce",
+        DATA / "mr_t1ce_cheng",
+        DATA / "mr_flair_lgg",
+        {
+            "input": {"spacing_mm": 4.0, "multiple": 2},
+            "classifier": {**TINY_SEARCH, "profile": "planar-102"},
+        },
+        every=25,
+    ),
+    Trial(
+        "brain-multiseq",
+        DATA / "mr_flair_lgg",
+        None,
+        {"input": {"spacing_mm": 4.0, "multiple": 2}},
+        every=8,
+    ),
+    Trial(
+        "lung-nodule-ct",
+        DATA / "ct_nodules_lidc",
+        None,
+        {"nodule": {"spacing_mm": 2.0, "size": 16}, "classifier": TINY_SEARCH},
+        every=8,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    """The shipped recipe, made tiny."""
-    content = yaml.safe_load((ROOT / "models/brain-t1ce/recipe.yaml").read_text())
-    content["segmenter"] |= {
-        "network": {"filters": [4, 8], "fusion_channels": 2, "selective_from": 1},
-        "phases": [{"epochs": 1, "spacing_mm": 4.0, "crop": 64}],
-        "batch": 4, "validation_slices": 8, "precision": "float32",
-    }  # fmt: skip
-    content["input"] |= {"spacing_mm": 4.0, "multiple": 2}
-    # A network that saw a few slices marks whatever is bright: take every mark for a lesion.
-    content["lesions"] = {"threshold": [0.0], "minimum_area_mm2": [0.0], "minimum_peak": [0.0]}
-    content["classifier"] |= {
-        "population": 4, "generations": 1, "folds": 2, "minimum_overlap": 0.0,
-        "profile": "planar-102",
-    }  # fmt: skip
-    path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def invoke(*arguments: object) -> str:
@@ -50,28 +83,53 @@ def invoke(*arguments: object) -> str:
     return done.output
 
 
-def test_train_package_evaluate_and_verify(recipe, tmp_path):
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.task)
+def test_train_package_and_verify(trial, tmp_path):
+    if not trial.data.is_dir():
+        pytest.skip(f"the shared data set {trial.data.name} is not there")
     run, models = tmp_path / "run", tmp_path / "models"
-    train = ("train", "segmenter", recipe, "--data", CHENG, "--negatives", LGG, "--run", run)
-    invoke(*train, "--limit", 8)
+    recipe = trial.write_recipe(tmp_path, epochs=1)
+    sets = ["--data", trial.data, *(["--negatives", trial.negatives] if trial.negatives else [])]
+    invoke("train", "segmenter", recipe, *sets, "--run", run, "--limit", 4)
     assert (run / "best.keras").is_file()
     assert len((run / "history.csv").read_text().splitlines()) == 2
 
-    longer = yaml.safe_load(recipe.read_text())
-    longer["segmenter"]["phases"][0]["epochs"] = 2
-    recipe.write_text(yaml.safe_dump(longer))
-    invoke(*train, "--limit", 8, "--resume")
+    recipe = trial.write_recipe(tmp_path, epochs=2)
+    invoke("train", "segmenter", recipe, *sets, "--run", run, "--limit", 4, "--resume")
     assert json.loads((run / "state.json").read_text())["epochs"] == 2
     assert len((run / "history.csv").read_text().splitlines()) == 3
 
-    classifier = ("train", "classifier", recipe, "--data", CHENG, "--negatives", LGG, "--run", run)
-    invoke(*classifier, "--models", models, "--every", 25)
-    bundle = load_bundle(models / "brain-t1ce" / "0.2.0")
+    invoke(
+        "train", "classifier", recipe, *sets, "--run", run, "--models", models,
+        "--every", trial.every,
+    )  # fmt: skip
+    (folder,) = (models / trial.task).iterdir()
+    bundle = load_bundle(folder)
     card = (bundle.path / "MODEL_CARD.md").read_text()
     metrics = json.loads((bundle.path / "metrics.json").read_text())
     assert f"{metrics['dice']['value']:.3f}" in card
     assert set(metrics["split_patients"]["with_tumour"]) == {"train", "validation", "test"}
+    assert (bundle.path / "report.html").read_text().startswith("<!doctype html>")
+    assert (bundle.path / "plots").is_dir() == (bundle.manifest.classifier is not None)
 
     shutil.copytree(ROOT / "dicom_conf", tmp_path / "dicom_conf")
-    output = invoke("--config", tmp_path / "dicom_conf", "models", "verify", "brain-t1ce")
+    output = invoke("--config", tmp_path / "dicom_conf", "models", "verify", trial.task)
     assert "as they should be" in output
+
+
+def test_the_parts_of_the_network_are_compared(tmp_path):
+    trial = TRIALS[0]
+    if not trial.data.is_dir():
+        pytest.skip(f"the shared data set {trial.data.name} is not there")
+    recipe = trial.write_recipe(tmp_path, epochs=1)
+    content = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump(content | {"ablation": content["segmenter"]["phases"]}))
+    output = invoke(
+        "train", "ablation", recipe, "--data", trial.data, "--negatives", trial.negatives,
+        "--run", tmp_path / "run", "--limit", 4,
+        "--only", "plain U-Net", "--only", "+ deep supervision (MSA-ResUNet)",
+    )  # fmt: skip
+    assert "plain U-Net" in output
+    rows = json.loads((tmp_path / "run" / "ablation.json").read_text())["variants"]
+    assert rows["plain U-Net"]["comparison"]["mean_difference"] == 0
+    assert len(rows) == 2

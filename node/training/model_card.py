@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from node.registry.bundle import Bundle
@@ -44,36 +45,53 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
         for kind, counts in figures["split_patients"].items()
         if sum(counts.values())
     )
+    negatives = "" if recipe.segmenter.negatives in ("", "own") else " --negatives DIR"
     versions = ", ".join(f"{name} {version}" for name, version in manifest.made_with.items())
+    lesions = manifest.lesions
+    points = "\n".join(
+        fill(
+            f"- **{name}**: {told}",
+            width=100,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, told in (
+            ("Segmenter", f"{manifest.segmenter_name}; {_describe_input(manifest)}."),
+            ("Classifier", _describe_classifier(manifest)),
+            ("Data", manifest.data),
+            ("Licence of the weights", manifest.licence),
+            (
+                "A lesion",
+                (
+                    f"a connected mark of probability {lesions['threshold']} or more, with a peak "
+                    f"of at least {lesions['minimum_peak']} and a largest slice of at least "
+                    f"{lesions['minimum_area_mm2']:g} mm2; chosen on validation patients."
+                ),
+            ),
+            ("Split", f"by patient; {split}."),
+            ("Limitations", manifest.limitations),
+            ("Made with", f"{versions}; settings in `recipe.yaml`."),
+        )
+    )
     path = bundle.path / "MODEL_CARD.md"
     path.write_text(
         f"""# {manifest.name} {manifest.version}: {manifest.title}
 
 Research use, not for diagnosis.
 
-- **Segmenter**: {manifest.segmenter_name}; {_describe_input(manifest)}.
-- **Classifier**: {_describe_classifier(manifest)}
-- **Data**: {manifest.data}
-- **Licence of the weights**: {manifest.licence}
-- **A lesion** is a connected mark of probability {manifest.lesions["threshold"]} or more, with a
-  peak of at least {manifest.lesions["minimum_peak"]} and a largest slice of at least
-  {manifest.lesions["minimum_area_mm2"]:g} mm2; chosen on validation patients.
-- **Split**: by patient; {split}.
-- **Limitations**: {manifest.limitations}
-- **Made with**: {versions}; settings in `recipe.yaml`.
+{points}
 
 Figures on the test patients, who were used for nothing else, with 95 % intervals by bootstrap over
-patients. Classification figures are of *predicted* masks; cases in which nothing was found count
-in Dice and detection, and are left out of the classification figures.
-[`report.html`](report.html) shows them with plots and with the worst cases.
+patients.{_explain_assessment(manifest)} [`report.html`](report.html) shows them with plots and with
+the worst cases.
 
 | figure | value | of |
 |---|---|---|
 {table}
 {_brier(figures)}
-`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR`\
-{" with `--negatives DIR`" if recipe.segmenter.negatives not in ("", "own") else ""} measures them
-again.
+`onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR{negatives}`
+measures them again.
 """
     )
     return path
@@ -115,8 +133,9 @@ def _find(figures: Mapping[str, Any], place: str) -> Figure | None:
 
 def _value(figure: Figure) -> str:
     low, high = figure["interval_95"]
-    interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
-    return f"{figure['value']:.3f}{interval}"
+    digits = 3 if abs(figure["value"]) < 10 else 1
+    interval = "" if low is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{figure['value']:.{digits}f}{interval}"
 
 
 def _size(figure: Figure) -> str:
@@ -149,6 +168,15 @@ def _describe_classifier(manifest: Manifest) -> str:
     entry = manifest.classifier
     if entry is None:
         return "none; lesions are outlined and not assessed."
-    return f"""{manifest.classifier_name}, on the {entry.profile} features of each
-  predicted lesion; indeterminate between probabilities {entry.abstain_low} and
-  {entry.abstain_high}, or beyond a novelty of {entry.novelty_limit}."""
+    return (
+        f"{manifest.classifier_name}, on the {entry.profile} features of each predicted lesion; "
+        f"indeterminate between probabilities {entry.abstain_low} and {entry.abstain_high}, or "
+        f"beyond a novelty of {entry.novelty_limit}."
+    )
+
+
+def _explain_assessment(manifest: Manifest) -> str:
+    if manifest.classifier is None:
+        return ""
+    return """ Classification figures are of *predicted* masks; cases in which nothing was found
+count in Dice and detection, and are left out of the classification figures."""

@@ -13,12 +13,13 @@ import yaml
 
 from node.domain.errors import SetupFault
 from node.domain.prompt import Prompt
+from node.domain.volume import Volume
 from node.pipeline import open_toolbox, run_golden
 from node.registry.bundle import MANIFEST, Bundle, hash_file, load_bundle
 from node.registry.golden import GoldenInput, save_golden
 from node.segment.lesions import LesionSpec
 from node.segment.msa_resunet import NetworkSpec, build_network, keep_answer
-from node.training.datasets.labelled import LabelledCase
+from node.training.datasets.labelled import LabelledCase, make_volume
 from node.training.fit_svm import FittedClassifier
 from node.training.half_precision import halve_weights
 from node.training.recipe import ClassifierRecipe, Recipe
@@ -142,7 +143,8 @@ def add_golden(bundle: Bundle, candidates: Sequence[LabelledCase]) -> Bundle:
     for item in candidates:
         point = item.point_lps_mm
         given = GoldenInput(
-            channels=item.volumes, prompts=() if point is None else (Prompt(point_lps_mm=point),)
+            channels=item.volumes if point else _shorten(item),
+            prompts=() if point is None else (Prompt(point_lps_mm=point),),
         )
         output = run_golden(toolbox, given)
         is_classified = toolbox.classifier is None or not math.isnan(output.probability)
@@ -150,6 +152,21 @@ def add_golden(bundle: Bundle, candidates: Sequence[LabelledCase]) -> Bundle:
             save_golden(bundle.path / "golden", given, output)
             return reseal(bundle)
     raise SetupFault("no candidate for the golden case is classified by the bundle")
+
+
+def _shorten(item: LabelledCase) -> tuple[Volume, ...]:
+    """Keep the slice with most of the lesion, and one on either side of it."""
+    middle = int(item.mask.sum(axis=(1, 2)).argmax())
+    chosen = slice(max(0, middle - 1), middle + 2)
+    return tuple(
+        make_volume(
+            volume.voxels[chosen],
+            item.identifier,
+            spacing_mm=volume.geometry.spacing_mm,
+            modality=volume.modality,
+        )
+        for volume in item.volumes
+    )
 
 
 def reseal(bundle: Bundle) -> Bundle:

@@ -112,8 +112,16 @@ def test_train_package_and_verify(trial, tmp_path):
     assert (bundle.path / "report.html").read_text().startswith("<!doctype html>")
     assert (bundle.path / "plots").is_dir() == (bundle.manifest.classifier is not None)
 
-    shutil.copytree(ROOT / "dicom_conf", tmp_path / "dicom_conf")
-    output = invoke("--config", tmp_path / "dicom_conf", "models", "verify", trial.task)
+    config = tmp_path / "dicom_conf"
+    shutil.copytree(ROOT / "dicom_conf", config)
+    rule = {
+        "name": "all",
+        "match": {"modality": ["CT", "MR"]},
+        "bundle": trial.task,
+        "destinations": ["pacs"],
+    }
+    (config / "routing.yaml").write_text(yaml.safe_dump({"rules": [rule]}))
+    output = invoke("--config", config, "models", "verify", trial.task)
     assert "as they should be" in output
 
 

@@ -22,7 +22,7 @@ from node.segment.nodule_network import NoduleNetwork, is_inside
 from node.segment.nodule_patches import Box, NoduleInputSpec
 
 #: A point is not further from its nodule than this.
-MAXIMUM_DISTANCE_MM = 5.0
+MAXIMUM_DISTANCE_MM = 2.5
 #: Points further than this from the middle of what they lead to are moved there for a second look.
 CENTRED_MM = 1.0
 #: Extents that are tried, in those of the spec: masses are larger than nodules.

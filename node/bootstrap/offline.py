@@ -63,10 +63,11 @@ def process_folder(
     contents = scan_folder(directory)
     if not contents.studies:
         raise InputRejected(contents.problems or [_empty(directory)])
+    models = ModelStore(settings.node.models_dir)
     run = _Run(
-        rules=settings.routing if bundle is None else (_rule_for(bundle, settings.routing),),
+        rules=settings.routing if bundle is None else _rules_for(bundle, models, settings.routing),
         minimum_slices=settings.node.assemble.minimum_slices if bundle is None else 1,
-        models=ModelStore(settings.node.models_dir),
+        models=models,
         report=settings.node.report,
         seeds=seeds,
     )
@@ -130,16 +131,22 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
     }
 
 
-def _rule_for(bundle: str, rules: Sequence[RoutingRule]) -> RoutingRule:
+def _rules_for(
+    bundle: str, models: ModelStore, rules: Sequence[RoutingRule]
+) -> tuple[RoutingRule, ...]:
+    """Take a series of the bundle's modality, or else any, which is refused with the reason."""
     task = bundle.partition("/")[0]
     told = [rule for rule in rules if rule.bundle.partition("/")[0] == task]
-    return RoutingRule(
-        name="command-line",
-        match=SeriesMatch(modality=("CT", "MR")),
-        bundle=bundle,
-        destinations=("none",),
-        roles=next((rule.roles for rule in told if rule.roles), {}),
-        prompt_labels=next((rule.prompt_labels for rule in told), ()),
+    return tuple(
+        RoutingRule(
+            name="command-line",
+            match=SeriesMatch(modality=modality),
+            bundle=bundle,
+            destinations=("none",),
+            roles=next((rule.roles for rule in told if rule.roles), {}),
+            prompt_labels=next((rule.prompt_labels for rule in told), ()),
+        )
+        for modality in (models.manifest(bundle).accepts.modality, ("CT", "MR"))
     )
 
 

@@ -71,6 +71,9 @@ def read_sources(paths: Sequence[Path], source_uids: Sequence[str]) -> tuple[Dat
     return tuple(found[uid] for uid in wanted)
 
 
+METHOD_NOT_TOLD = "Not told by the source images"
+
+
 def complete_headers(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
     """Return headers that have every attribute which a derived object needs.
 
@@ -155,6 +158,10 @@ def _complete(source: Dataset) -> Dataset:
     for keyword, pattern in VALUE_PATTERNS.items():
         if not _matches(completed.get(keyword), pattern):
             setattr(completed, keyword, None)
+    # DICOM asks for the method where identity was removed; public sets often leave it out.
+    told = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
+    if completed.get("PatientIdentityRemoved") == "YES" and not any(map(completed.get, told)):
+        completed.DeidentificationMethod = METHOD_NOT_TOLD
     return completed
 
 

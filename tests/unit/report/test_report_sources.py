@@ -89,6 +89,17 @@ def test_completion_leaves_the_headers_alone(tmp_path):
     assert "StudyID" not in sources[0]
 
 
+def test_a_method_of_deidentification_that_is_not_told_is_said_to_be_so(tmp_path):
+    series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)))
+    header = dcmread(series.paths[0], stop_before_pixels=True)
+    header.PatientIdentityRemoved = "YES"
+    (completed,) = complete_headers([header])
+    assert completed.DeidentificationMethod == "Not told by the source images"
+    header.DeidentificationMethod = "by hand"
+    (completed,) = complete_headers([header])
+    assert completed.DeidentificationMethod == "by hand"
+
+
 def test_sources_come_in_the_order_of_the_slices(tmp_path):
     series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)), reversed_files=True)
     sources = read_sources(series.paths, series.volume.source_uids)

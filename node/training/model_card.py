@@ -83,8 +83,8 @@ Research use, not for diagnosis.
 {points}
 
 Figures on the test patients, who were used for nothing else, with 95 % intervals by bootstrap over
-patients.{_explain_assessment(manifest)} [`report.html`](report.html) shows them with plots and with
-the worst cases.
+patients.{_explain_assessment(manifest)}
+[`report.html`](report.html) shows them with plots and with the worst cases.
 
 | figure | value | of |
 |---|---|---|

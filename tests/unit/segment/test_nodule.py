@@ -53,7 +53,7 @@ def dice(a, b):
     return 2 * (a & b).sum() / (a.sum() + b.sum())
 
 
-@pytest.mark.parametrize("offset", [(0, 0, 0), (2.0, -2.0, 1.5), (0, 5.8, 0)])
+@pytest.mark.parametrize("offset", [(0, 0, 0), (2.0, -2.0, 1.5), (0, 6.5, 0)])
 def test_the_part_at_the_point_is_the_lesion(offset):
     volume, mask = ct_of(ball(5.0))
     found = find(volume, at(*offset))

@@ -6,13 +6,13 @@ PS3.3 A.51, C.8.20.2 (Segmentation Image), C.7.6.16 (functional groups); PS3.16 
 (segmented property categories).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
+from pydicom.pixels.utils import iter_pixels, pixel_array
 
 from node.assemble.inner_point import Location, MarkedPlane, locate_planes
 from node.assemble.prompt_labels import judge_label
@@ -67,9 +67,7 @@ class _Locator:
         ]
         if not frames:
             return
-        for frame, pixels in zip(
-            frames, iter_pixels(dataset, raw=True, indices=frames), strict=True
-        ):
+        for frame, pixels in zip(frames, _frames(dataset, frames), strict=True):
             yield _place(dataset, frame, self._marks(pixels))
 
     def _marks(self, pixels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -79,6 +77,19 @@ class _Locator:
         if kind == "FRACTIONAL":
             return np.asarray(2 * pixels.astype(np.int64) >= self._dataset.MaximumFractionalValue)
         return np.asarray(pixels > 0)
+
+
+def _frames(dataset: Dataset, indices: Sequence[int]) -> Iterable[NDArray[Any]]:
+    """Decode frames, one at a time where that can be done.
+
+    Packed bits of frames that do not end on a byte are decoded at once: pydicom 3.0 cuts single
+    ones among them off wrongly.
+    """
+    aligned = int(dataset.BitsAllocated) > 1 or int(dataset.Rows) * int(dataset.Columns) % 8 == 0
+    if aligned or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return iter_pixels(dataset, raw=True, indices=indices)
+    pixels = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
+    return [pixels[index] for index in indices]
 
 
 def _place(dataset: Dataset, frame: int, pixels: NDArray[np.bool_]) -> MarkedPlane:

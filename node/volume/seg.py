@@ -10,14 +10,14 @@ References
 PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image), C.7.6.16 (functional groups).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
+from pydicom.pixels.utils import iter_pixels, pixel_array
 
 from node.domain.errors import InputRejected, Problem
 from node.domain.geometry import Geometry
@@ -84,7 +84,7 @@ def rasterise_segments(
     wanted = [frame for frame in range(_count(dataset)) if _is_wanted(dataset, frame, set(numbers))]
     mask = np.zeros(geometry.shape, bool)
     off_grid = beyond = 0
-    frames = iter_pixels(dataset, raw=True, indices=wanted) if wanted else ()
+    frames = _frames(dataset, wanted) if wanted else ()
     for frame, pixels in zip(wanted, frames, strict=True):
         marked = np.argwhere(_marks(dataset, pixels, set(numbers)))
         if not len(marked):
@@ -121,6 +121,19 @@ def rasterise_segments(
     if problems:
         raise InputRejected(problems)
     return mask
+
+
+def _frames(dataset: Dataset, indices: Sequence[int]) -> Iterable[NDArray[Any]]:
+    """Decode frames, one at a time where that can be done.
+
+    Packed bits of frames that do not end on a byte are decoded at once: pydicom 3.0 cuts single
+    ones among them off wrongly.
+    """
+    aligned = int(dataset.BitsAllocated) > 1 or int(dataset.Rows) * int(dataset.Columns) % 8 == 0
+    if aligned or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return iter_pixels(dataset, raw=True, indices=indices)
+    pixels = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
+    return [pixels[index] for index in indices]
 
 
 def _count(dataset: Dataset) -> int:

@@ -47,6 +47,16 @@ def test_a_segment_points_at_its_centroid(ct, kind):
     assert prompt.extent_mm == pytest.approx(12.0, abs=1.5)
 
 
+def test_segments_whose_frames_end_within_a_byte(tmp_path):
+    volume, mask = ct_of(ball(6.0), shape=(9, 57, 67))
+    write_ct_series(volume, tmp_path, name="odd")
+    other, _ = ct_of(ball(4.0, at=(12.0, -8.0, 0.0)), shape=(9, 57, 67))
+    write_seg(tmp_path, {"Nodule 1": mask, "Nodule 2": other.voxels > 0})
+    first, second = read(tmp_path).prompts
+    assert is_near(first, CENTRE)
+    assert is_near(second, CENTRE + np.array([12.0, -8.0, 0.0]))
+
+
 def test_a_crescent_is_pointed_at_within_itself(ct):
     directory, volume, _ = ct
     offsets = volume.geometry.to_lps(np.moveaxis(np.indices(SHAPE), 0, -1)) - CENTRE

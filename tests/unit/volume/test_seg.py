@@ -49,6 +49,16 @@ def test_segments_come_back_on_their_voxels(series, tmp_path, kind):
     )
 
 
+def test_frames_that_end_within_a_byte(tmp_path):
+    """57 x 67 pixels fill 477 bytes and three bits."""
+    series = make_series(tmp_path / "images", axes(shape=(6, 57, 67)))
+    masks = two_masks((6, 57, 67))
+    dataset = write_seg(tmp_path / "seg.dcm", series, masks)
+    for number, mask in enumerate(masks.values(), start=1):
+        found = rasterise_segments(dataset, [number], series.volume.geometry)
+        np.testing.assert_array_equal(found, mask)
+
+
 def test_less_than_half_of_a_fraction_does_not_count(series, tmp_path):
     share = two_masks(series.volume.geometry.shape)["GTV"].astype(np.float32) * 0.4
     dataset = write_seg(tmp_path / "seg.dcm", series, {"GTV": share}, kind="FRACTIONAL")

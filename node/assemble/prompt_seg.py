@@ -2,21 +2,17 @@
 
 References
 ----------
-PS3.3 A.51, C.8.20.2 (Segmentation Image), C.7.6.16 (functional groups); PS3.16 CID 7150
-(segmented property categories).
+PS3.3 C.8.20.2 (Segmentation Image); PS3.16 CID 7150 (segmented property categories).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels, pixel_array
 
 from node.assemble.inner_point import Location, MarkedPlane, locate_planes
 from node.assemble.prompt_labels import judge_label
 from node.assemble.regions import Nature, Region
+from node.dicom.seg_frames import decode_frames, find_frames, mark_pixels, place_frame
 from node.domain.study import Series
 
 #: Categories of PS3.16 CID 7150 (SNOMED CT, and the retired SRT values): a morphologically
@@ -58,67 +54,16 @@ class _Locator:
         return locate_planes(self._planes())
 
     def _planes(self) -> Iterator[MarkedPlane]:
-        dataset = self._dataset
-        label_map = str(dataset.get("SegmentationType")) == "LABELMAP"
-        frames = [
-            frame
-            for frame in range(int(dataset.get("NumberOfFrames") or 1))
-            if label_map or _segment_of(dataset, frame) == self._number
-        ]
-        if not frames:
-            return
-        for frame, pixels in zip(frames, _frames(dataset, frames), strict=True):
-            yield _place(dataset, frame, self._marks(pixels))
-
-    def _marks(self, pixels: NDArray[Any]) -> NDArray[np.bool_]:
-        kind = str(self._dataset.get("SegmentationType"))
-        if kind == "LABELMAP":
-            return np.asarray(pixels == self._number)
-        if kind == "FRACTIONAL":
-            return np.asarray(2 * pixels.astype(np.int64) >= self._dataset.MaximumFractionalValue)
-        return np.asarray(pixels > 0)
-
-
-def _frames(dataset: Dataset, indices: Sequence[int]) -> Iterable[NDArray[Any]]:
-    """Decode frames, one at a time where that can be done.
-
-    Packed bits of frames that do not end on a byte are decoded at once: pydicom 3.0 cuts single
-    ones among them off wrongly.
-    """
-    aligned = int(dataset.BitsAllocated) > 1 or int(dataset.Rows) * int(dataset.Columns) % 8 == 0
-    if aligned or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return iter_pixels(dataset, raw=True, indices=indices)
-    pixels = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
-    return [pixels[index] for index in indices]
-
-
-def _place(dataset: Dataset, frame: int, pixels: NDArray[np.bool_]) -> MarkedPlane:
-    position = _group(dataset, frame, "PlanePositionSequence").ImagePositionPatient
-    orientation = _group(dataset, frame, "PlaneOrientationSequence").ImageOrientationPatient
-    row_mm, column_mm = _group(dataset, frame, "PixelMeasuresSequence").PixelSpacing
-    along_row, along_column = np.array(orientation, float).reshape(2, 3)
-    return MarkedPlane(
-        pixels=pixels,
-        origin_mm=np.array(position, float),
-        row_step_mm=along_column * float(row_mm),
-        column_step_mm=along_row * float(column_mm),
-    )
-
-
-def _segment_of(dataset: Dataset, frame: int) -> int:
-    item = _group(dataset, frame, "SegmentIdentificationSequence")
-    return int(item.ReferencedSegmentNumber)
-
-
-def _group(dataset: Dataset, frame: int, keyword: str) -> Dataset:
-    """Item of a functional group of one frame (from 0), its own or the shared one."""
-    own = dataset.PerFrameFunctionalGroupsSequence[frame].get(keyword)
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0].get(keyword)
-    for items in (own, shared):
-        if items:
-            item: Dataset = items[0]
-            return item
-    raise ValueError(f"frame {frame + 1} has no {keyword}")
+        dataset, numbers = self._dataset, (self._number,)
+        frames = find_frames(dataset, numbers)
+        for frame, pixels in zip(frames, decode_frames(dataset, frames), strict=True):
+            place = place_frame(dataset, frame)
+            yield MarkedPlane(
+                pixels=mark_pixels(dataset, pixels, numbers),
+                origin_mm=place.origin_mm,
+                row_step_mm=place.row_step_mm,
+                column_step_mm=place.column_step_mm,
+            )
 
 
 def _nature(segment: Dataset) -> Nature:

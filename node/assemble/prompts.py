@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from node.assemble.inner_point import Location
 from node.assemble.prompt_labels import judge_label, matches
@@ -14,6 +13,7 @@ from node.assemble.prompt_rtstruct import read_structures
 from node.assemble.prompt_seg import read_segments
 from node.assemble.prompt_sr import read_annotations
 from node.assemble.regions import Nature, Region
+from node.dicom.damage import DAMAGED
 from node.domain.errors import InputRejected, Problem
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series, Study
@@ -39,19 +39,6 @@ MAXIMUM_EXTENT_MM = 150.0
 """Larger outlines are no lesions, whatever they are called: a body, a lung, a field of view."""
 
 OWN_NAME = "onconode"
-_DAMAGED = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What pydicom and its decoders raise for objects that they cannot read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +104,7 @@ def read_prompts(
         source, read = POINTERS[instance.sop_class_uid]
         try:
             regions = read(dcmread(instance.path), series)
-        except _DAMAGED as fault:
+        except DAMAGED as fault:
             ignored.append(_damaged(instance, source, "", fault))
             continue
         for region in regions:
@@ -134,7 +121,7 @@ def read_prompts(
             continue
         try:
             location = region.locate()
-        except _DAMAGED as fault:
+        except DAMAGED as fault:
             ignored.append(_damaged(instance, source, region.label, fault))
             continue
         if location.extent_mm is not None and location.extent_mm > MAXIMUM_EXTENT_MM:

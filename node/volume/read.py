@@ -9,7 +9,6 @@ Conventions
 * Only one slice is decoded at a time, so that memory stays near that of the block itself.
 """
 
-import struct
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from node.dicom.damage import DAMAGED
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series
 from node.domain.volume import Volume
@@ -30,21 +29,6 @@ from node.volume.block import VoxelBlock
 
 MAXIMUM_PROBLEMS = 10
 """Decoders may search for seconds in broken data, so that not every object of a series is tried."""
-
-_UNDECODABLE = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What pydicom and its decoders raise for data that they cannot decode."""
 
 
 def read_volume(series: Series) -> Volume:
@@ -82,7 +66,7 @@ def read_volume(series: Series) -> Volume:
                 _expect_shape(stored, series.geometry.shape[1:])
                 if not problems:
                     block.put(slice_of_frame[frame], stored, slope=slope, intercept=intercept)
-        except _UNDECODABLE as fault:
+        except DAMAGED as fault:
             problems.append(_problem(instance.sop_instance_uid, fault))
             if len(problems) == MAXIMUM_PROBLEMS:
                 break

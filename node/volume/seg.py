@@ -7,18 +7,23 @@ do not coincide with voxels of the grid, the object is refused.
 
 References
 ----------
-PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image), C.7.6.16 (functional groups).
+PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels, pixel_array
 
+from node.dicom.seg_frames import (
+    FramePlace,
+    decode_frames,
+    find_frames,
+    mark_pixels,
+    place_frame,
+)
 from node.domain.errors import InputRejected, Problem
 from node.domain.geometry import Geometry
 
@@ -81,15 +86,14 @@ def rasterise_segments(
     KeyError, ValueError, RuntimeError, NotImplementedError
         If pixel data or headers are damaged.
     """
-    wanted = [frame for frame in range(_count(dataset)) if _is_wanted(dataset, frame, set(numbers))]
+    wanted = find_frames(dataset, numbers)
     mask = np.zeros(geometry.shape, bool)
     off_grid = beyond = 0
-    frames = _frames(dataset, wanted) if wanted else ()
-    for frame, pixels in zip(wanted, frames, strict=True):
-        marked = np.argwhere(_marks(dataset, pixels, set(numbers)))
+    for frame, pixels in zip(wanted, decode_frames(dataset, wanted), strict=True):
+        marked = np.argwhere(mark_pixels(dataset, pixels, numbers))
         if not len(marked):
             continue
-        lattice = _lattice(dataset, frame, geometry)
+        lattice = _lattice(dataset, place_frame(dataset, frame), geometry)
         if lattice is None:
             off_grid += 1
             continue
@@ -123,66 +127,14 @@ def rasterise_segments(
     return mask
 
 
-def _frames(dataset: Dataset, indices: Sequence[int]) -> Iterable[NDArray[Any]]:
-    """Decode frames, one at a time where that can be done.
-
-    Packed bits of frames that do not end on a byte are decoded at once: pydicom 3.0 cuts single
-    ones among them off wrongly.
-    """
-    aligned = int(dataset.BitsAllocated) > 1 or int(dataset.Rows) * int(dataset.Columns) % 8 == 0
-    if aligned or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return iter_pixels(dataset, raw=True, indices=indices)
-    pixels = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
-    return [pixels[index] for index in indices]
-
-
-def _count(dataset: Dataset) -> int:
-    return int(dataset.get("NumberOfFrames") or 1)
-
-
-def _is_label_map(dataset: Dataset) -> bool:
-    return str(dataset.get("SegmentationType")) == "LABELMAP"
-
-
-def _is_wanted(dataset: Dataset, frame: int, numbers: set[int]) -> bool:
-    if _is_label_map(dataset):
-        return True
-    item = _group(dataset, frame, "SegmentIdentificationSequence")
-    return int(item.ReferencedSegmentNumber) in numbers
-
-
-def _marks(dataset: Dataset, pixels: NDArray[Any], numbers: set[int]) -> NDArray[np.bool_]:
-    if _is_label_map(dataset):
-        return np.isin(pixels, sorted(numbers))
-    if str(dataset.get("SegmentationType")) == "FRACTIONAL":
-        return np.asarray(2 * pixels.astype(np.int64) >= int(dataset.MaximumFractionalValue))
-    return np.asarray(pixels > 0)
-
-
-def _group(dataset: Dataset, frame: int, keyword: str) -> Dataset:
-    """Item of a functional group of one frame (from 0), its own or the shared one."""
-    own = dataset.PerFrameFunctionalGroupsSequence[frame].get(keyword)
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0].get(keyword)
-    items = own or shared
-    if not items:
-        raise KeyError(f"{keyword} of frame {frame + 1}")
-    item: Dataset = items[0]
-    return item
-
-
-def _lattice(dataset: Dataset, frame: int, geometry: Geometry) -> NDArray[np.int64] | None:
+def _lattice(dataset: Dataset, place: FramePlace, geometry: Geometry) -> NDArray[np.int64] | None:
     """Voxel index of a frame's first pixel, and its steps per row and per column.
 
     None if the frame's corners do not fall on voxels, or its pixels are not as large.
     """
-    position = np.array(_group(dataset, frame, "PlanePositionSequence").ImagePositionPatient, float)
-    orientation = _group(dataset, frame, "PlaneOrientationSequence").ImageOrientationPatient
-    along_row, along_column = np.array(orientation, float).reshape(2, 3)
-    row_mm, column_mm = (
-        float(part) for part in _group(dataset, frame, "PixelMeasuresSequence").PixelSpacing
-    )
+    origin = place.origin_mm
     first, down, right = geometry.to_index(
-        np.stack([position, position + along_column * row_mm, position + along_row * column_mm])
+        np.stack([origin, origin + place.row_step_mm, origin + place.column_step_mm])
     )
     exact = np.stack([first, down - first, right - first])
     whole = np.rint(exact).astype(np.int64)

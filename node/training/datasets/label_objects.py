@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
+from node.dicom.damage import DAMAGED
 from node.domain.errors import InputRejected, Problem
 from node.domain.geometry import Geometry
 from node.domain.study import InstanceRef
@@ -19,19 +19,6 @@ from node.volume.rtstruct import rasterise_outline, read_outlines, referenced_se
 from node.volume.seg import rasterise_segments, read_segments, referenced_series_of_seg
 
 MODALITIES = ("RTSTRUCT", "SEG")
-_DAMAGED = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What pydicom and its decoders raise for objects that they cannot read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +77,7 @@ def read_label_object(instance: InstanceRef, *, modality: str) -> LabelObject:
                 for item in read_outlines(dataset)
             ]
             series = referenced_series(dataset)
-    except _DAMAGED as trouble:
+    except DAMAGED as trouble:
         raise InputRejected([_unreadable(instance.sop_instance_uid, trouble)]) from trouble
     return LabelObject(
         path=instance.path,
@@ -119,7 +106,7 @@ def rasterise_labels(
         if item.modality == "SEG":
             return rasterise_segments(dataset, numbers, geometry)
         return _rasterise_regions(dataset, numbers, geometry)
-    except _DAMAGED as trouble:
+    except DAMAGED as trouble:
         raise InputRejected([_unreadable(item.sop_instance_uid, trouble)]) from trouble
 
 

@@ -19,7 +19,6 @@ def crop_affine(
     rng: np.random.Generator,
     size: int,
     background: float,
-    zoom: float = 1.0,
     settings: AugmentRecipe = DEFAULT,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Draw a window of ``size`` x ``size`` pixels, mirrored, turned, scaled and bent.
@@ -35,9 +34,6 @@ def crop_affine(
     background : float
         What lies outside the image, in its intensity channels; the other channels go on as at
         their edge.
-    zoom : float
-        Step of sampling in pixels of the source. 2 gives samples of half the resolution that show
-        twice the extent, antialiased like the resampling of service.
     settings : AugmentRecipe
 
     Returns
@@ -46,9 +42,9 @@ def crop_affine(
     mask : ndarray of float32, shape (size, size)
         0 or 1.
     """
-    centre = choose_centre(mask, rng=rng, settings=settings, size_px=size * zoom)
+    centre = choose_centre(mask, rng=rng, settings=settings, size_px=size)
     angle = np.deg2rad(rng.normal(0, 1) * settings.angle_deg)
-    scale = zoom * np.exp(rng.uniform(-1, 1) * settings.scale)
+    scale = np.exp(rng.uniform(-1, 1) * settings.scale)
     cosine, sine = np.cos(angle), np.sin(angle)
     matrix = scale * np.array([[cosine, -sine], [sine, cosine]]) @ draw_flips(rng, settings)
     offset = centre - matrix @ np.full(2, (size - 1) / 2)
@@ -59,14 +55,13 @@ def crop_affine(
         places = np.tensordot(matrix, bent, axes=1) + offset[:, None, None]
 
     def sample(plane: NDArray[np.float32], mode: str, fill: float) -> NDArray[np.float32]:
-        smooth = _antialias(plane, zoom)
         out: NDArray[np.float32]
         if places is None:
             out = ndimage.affine_transform(
-                smooth, matrix, offset, (size, size), order=1, mode=mode, cval=fill
+                plane, matrix, offset, (size, size), order=1, mode=mode, cval=fill
             )
         else:
-            out = ndimage.map_coordinates(smooth, places, order=1, mode=mode, cval=fill)
+            out = ndimage.map_coordinates(plane, places, order=1, mode=mode, cval=fill)
         return out
 
     window = (sample(mask, "constant", 0.0) > 0.5).astype(np.float32)
@@ -83,11 +78,3 @@ def _edges_of(channels: int, settings: AugmentRecipe) -> list[str]:
     """How each channel goes on outside the image."""
     intensities = settings.intensity_channels or channels
     return ["constant" if c < intensities else "nearest" for c in range(channels)]
-
-
-def _antialias(plane: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
-    """Smooth as the triangle filter of ``node.segment.preprocess.resize`` does, by its variance."""
-    if zoom <= 1:
-        return plane
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(plane, np.sqrt((zoom**2 - 1) / 6))
-    return smooth

@@ -25,7 +25,6 @@ def augment(
     rng: np.random.Generator,
     settings: AugmentRecipe,
     limits: tuple[float, float] = (-3.0, 6.0),
-    zoom: float = 1.0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Draw one sample.
 
@@ -39,8 +38,6 @@ def augment(
     settings : AugmentRecipe
     limits : tuple of float
         Intensities are clipped to these.
-    zoom : float
-        Step of sampling in pixels of the source, see ``crop_affine``.
 
     Returns
     -------
@@ -50,7 +47,7 @@ def augment(
     """
     low, high = limits
     window, window_mask = crop_affine(
-        image, mask, rng=rng, size=settings.crop, background=low, zoom=zoom, settings=settings
+        image, mask, rng=rng, size=settings.crop, background=low, settings=settings
     )
     intensities = settings.intensity_channels or window.shape[-1]
     changed = change_intensities(window[..., :intensities], rng=rng, settings=settings)

@@ -126,26 +126,6 @@ def test_flips_mirror_image_and_mask():
     np.testing.assert_array_equal(out_mask, mask[:, ::-1])
 
 
-def test_zoom_shows_more_at_a_coarser_step():
-    image, mask = marked_head()
-    settings = STILL.model_copy(update={"crop": 96})
-    draw = partial(augment, image, mask, settings=settings, limits=(-3, 9))
-    fine = draw(rng=np.random.default_rng(0))[1]
-    coarse_image, coarse = draw(rng=np.random.default_rng(0), zoom=2.0)
-    assert fine.sum() == 1200
-    assert coarse.sum() == pytest.approx(300, rel=0.1)
-    assert coarse_image.shape == (96, 96, 1)
-
-
-def test_zoom_is_antialiased():
-    """A grid of one-pixel lines must become grey, not black or white by chance."""
-    image = np.indices((128, 128)).sum(axis=0).astype(np.float32)[..., None] % 2
-    mask = np.zeros((128, 128), np.float32)
-    settings = STILL.model_copy(update={"crop": 32})
-    out, _ = augment(image, mask, rng=np.random.default_rng(0), settings=settings, zoom=2.0)
-    assert out == pytest.approx(0.5, abs=0.06)
-
-
 def test_displacement_is_smooth_and_never_folds():
     for seed in range(20):
         field = draw_displacement(96, np.random.default_rng(seed), strength=20)

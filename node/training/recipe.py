@@ -108,6 +108,8 @@ class SegmenterRecipe(_Frozen):
     negative_share : float
         Of every batch.
     negatives_from_epoch : int
+    points : int
+        Drawn in each nodule, for bundles of that kind.
     validation_slices : int
         At most so many slices of each kind are judged after an epoch, evenly drawn.
     """
@@ -124,6 +126,7 @@ class SegmenterRecipe(_Frozen):
     negatives: str = ""
     negative_share: float = Field(0.25, ge=0, lt=1)
     negatives_from_epoch: int = Field(0, ge=0)
+    points: int = Field(3, ge=1)
     validation_slices: int = Field(300, ge=1)
 
     @property

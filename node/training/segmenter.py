@@ -34,8 +34,6 @@ DATASETS = {
 NEGATIVES = {"lgg": read_lgg_negatives, "folders": read_folders}
 #: Slices without lesion of the data set itself.
 OWN = "own"
-#: Points that are drawn in each nodule for training.
-NODULE_COPIES = 3
 
 
 def read_dataset(recipe: Recipe, data_dir: Path) -> list[LabelledCase]:
@@ -191,12 +189,11 @@ def prepare_part(
     """
     if recipe.kind == "nodule":
         spec = NoduleInputSpec(**recipe.nodule)  # type: ignore[arg-type]  # YAML numbers: sizes are whole there
-        return prepare_nodule_pairs(
-            cases,
-            replace(spec, spacing_mm=phase.spacing_mm),
-            np.random.default_rng(recipe.seed),
-            **({"copies": NODULE_COPIES} if copies else {"jitter_mm": 0.0}),
-        )
+        spec = replace(spec, spacing_mm=phase.spacing_mm)
+        rng = np.random.default_rng(recipe.seed)
+        if copies:
+            return prepare_nodule_pairs(cases, spec, rng, copies=recipe.segmenter.points)
+        return prepare_nodule_pairs(cases, spec, rng, jitter_mm=0.0)
     spec_2d = InputSpec(**recipe.input.model_dump())
     spec_2d = replace(spec_2d, spacing_mm=phase.spacing_mm)
     return [pair for item in cases for pair in prepare_pairs(item, spec_2d)]

@@ -84,13 +84,13 @@ def train_ablation(
     only : sequence of str
         Names of variants; all if empty.
     limit : int, optional
-        Use at most this many cases of each part (for a quick trial).
+        Use at most this many cases of each part, for a quick trial in a run folder of its own.
 
     Returns
     -------
     dict
         ``variants``: for each the mean Dice over patients, and the paired comparison with the
-        plain U-Net; as in ``ablation.json`` of the run.
+        first of them (the plain U-Net, unless ``only`` leaves it out); as in ``ablation.json``.
 
     Raises
     ------
@@ -189,8 +189,9 @@ def _summarise(
 
 
 def _as_markdown(summary: Mapping[str, Any]) -> str:
+    first = next(iter(summary["variants"]))
     lines = [
-        "| network | Dice | gain over the plain U-Net (95 % interval) | p | better / worse |",
+        f"| network | Dice | gain over {first} (95 % interval) | p | better / worse |",
         "|---|---|---|---|---|",
     ]
     for name, row in summary["variants"].items():

@@ -1,17 +1,15 @@
 """A bundle of the kind "nodule" whose network marks soft tissue, so that no training is needed."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from factories_nodules import CENTRE, ball, ct_of
 
 from node.domain.prompt import Prompt
 from node.pipeline import open_toolbox, run_golden
-from node.registry.bundle import load_bundle
 from node.registry.golden import GoldenInput, save_golden
+from node.training.package import seal_bundle
 
 NAME = "tiny-nodule"
 
@@ -46,19 +44,10 @@ def write_nodule_bundle(models: Path) -> str:
         "lesions": {"threshold": 0.5, "minimum_area_mm2": 4.0, "minimum_peak": 0.6},
         "made_with": {},
     }
-    _seal(folder, manifest)
+    bundle = seal_bundle(folder, manifest)
     volume, _ = ct_of(ball(5.0), shape=(9, 40, 40))
     x, y, z = CENTRE
     given = GoldenInput(channels=(volume,), prompts=(Prompt(point_lps_mm=(x, y, z)),))
-    save_golden(folder / "golden", given, run_golden(open_toolbox(load_bundle(folder)), given))
-    _seal(folder, manifest)
+    save_golden(folder / "golden", given, run_golden(open_toolbox(bundle), given))
+    seal_bundle(folder, manifest)
     return NAME
-
-
-def _seal(folder: Path, manifest: dict[str, Any]) -> None:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "bundle.yaml")
-    manifest["files"] = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
-    (folder / "bundle.yaml").write_text(yaml.safe_dump(manifest))

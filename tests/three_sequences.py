@@ -4,20 +4,17 @@ The bundle's network is one convolution with known weights: a result tells at on
 role came to its own channel, and no training is needed.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from factories_volumes import make_ball, make_geometry, make_head, make_volume
 
 from node.domain.geometry import Geometry
 from node.domain.volume import Volume
 from node.pipeline import open_toolbox, run_golden
-from node.registry.bundle import load_bundle
 from node.registry.golden import GoldenInput, save_golden
+from node.training.package import seal_bundle
 
 ROLES = ("flair", "t1", "t1ce")
 SHAPE, SPACING_MM = (6, 160, 144), (5.0, 1.0, 1.0)
@@ -75,17 +72,8 @@ def write_tiny_bundle(
         "lesions": {"threshold": 0.5},
         "made_with": {},
     }
-    _seal(folder, manifest)
+    bundle = seal_bundle(folder, manifest)
     given = GoldenInput(channels=tuple(make_sequences()[role] for role in roles))
-    save_golden(folder / "golden", given, run_golden(open_toolbox(load_bundle(folder)), given))
-    _seal(folder, manifest)
+    save_golden(folder / "golden", given, run_golden(open_toolbox(bundle), given))
+    seal_bundle(folder, manifest)
     return name
-
-
-def _seal(folder: Path, manifest: dict[str, Any]) -> None:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "bundle.yaml")
-    manifest["files"] = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
-    (folder / "bundle.yaml").write_text(yaml.safe_dump(manifest))

@@ -109,7 +109,7 @@ def write_bundle(
             )
             + "\n"
         )
-    return _seal(directory, manifest)
+    return seal_bundle(directory, manifest)
 
 
 def extraction_entry(recipe: Recipe, settings: ClassifierRecipe) -> dict[str, Any]:
@@ -172,10 +172,11 @@ def _shorten(item: LabelledCase) -> tuple[Volume, ...]:
 def reseal(bundle: Bundle) -> Bundle:
     """Take files that were added into the manifest."""
     manifest = bundle.manifest.model_dump(mode="json", exclude={"files"})
-    return _seal(bundle.path, manifest)
+    return seal_bundle(bundle.path, manifest)
 
 
-def _seal(directory: Path, manifest: dict[str, Any]) -> Bundle:
+def seal_bundle(directory: Path, manifest: dict[str, Any]) -> Bundle:
+    """Write the manifest with the SHA-256 of every other file of the folder, and load it."""
     files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name != MANIFEST)
     manifest["files"] = {str(p.relative_to(directory)): hash_file(p) for p in files}
     (directory / MANIFEST).write_text(

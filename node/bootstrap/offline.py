@@ -13,6 +13,7 @@ from node.assemble.folder import scan_folder
 from node.assemble.prompts import PointedAt
 from node.assemble.select import sort_study
 from node.assemble.validate import check_all_series
+from node.bootstrap.explain import write_explanation
 from node.bootstrap.pointing import Seeds, find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
 from node.config.settings import ReportSettings, RoutingRule, SeriesMatch, Settings
@@ -31,6 +32,8 @@ def process_folder(
     bundle: str | None,
     settings: Settings,
     seeds: Seeds | None = None,
+    *,
+    explain: bool = False,
 ) -> list[dict[str, Any]]:
     """Process every study of a folder as the node would.
 
@@ -47,6 +50,8 @@ def process_folder(
     settings : Settings
     seeds : Seeds, optional
         Points for bundles that refine what somebody points at, instead of the study's objects.
+    explain : bool
+        Write ``*_explain.png``, too: the lesions among those of the training.
 
     Returns
     -------
@@ -70,6 +75,7 @@ def process_folder(
         models=models,
         report=settings.node.report,
         seeds=seeds,
+        explain=explain,
     )
     results = []
     for study in contents.studies:
@@ -94,6 +100,7 @@ class _Run:
     models: ModelStore
     report: ReportSettings
     seeds: Seeds | None = None
+    explain: bool = False
     toolboxes: dict[str, Toolbox] = field(default_factory=dict)
 
     def toolbox(self, name: str) -> Toolbox:
@@ -124,8 +131,10 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
             settings=run.report,
         )
     )
+    picture = write_explanation(case) if run.explain else None
     return {
         **summarize_case(case),
+        "explanation": picture.name if picture else "",
         "series_left_out": [str(problem) for problem in sorted_study.left_out],
         "regions_ignored": [str(problem) for problem in pointed.ignored],
     }

@@ -66,6 +66,14 @@ def process(
             "direction x column direction; axial: from the feet up), whatever their numbers are.",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Write *_explain.png, too: the lesions among those that the classifier was "
+            "trained on, by PCA and t-SNE.",
+        ),
+    ] = False,
 ) -> None:
     """Analyse a folder of DICOM files, without a network.
 
@@ -79,7 +87,9 @@ def process(
     seeds = Seeds(
         points_lps_mm=_triples(seed, "--seed"), voxels=_triples(seed_voxel, "--seed-voxel")
     )
-    results = process_folder(directory, out, bundle, invocation_of(ctx).settings, seeds)
+    results = process_folder(
+        directory, out, bundle, invocation_of(ctx).settings, seeds, explain=explain
+    )
     for result in results:
         print_result(result)
     screen.out.print(Text(f"results: {out}", style="dim"), soft_wrap=True)

@@ -44,6 +44,10 @@ Run = Annotated[
         help="Folder of this run: weights, figures, and what the classifier starts from.",
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most so many cases of each part, for a quick trial."),
+]
 
 
 @app.command()
@@ -56,10 +60,7 @@ def segmenter(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
     ] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many slices of each part, for a quick trial."),
-    ] = None,
+    limit: Limit = None,
 ) -> None:
     """Train the U-Net on the training patients of the recipe's split."""
     from node.training.segmenter import train_segmenter
@@ -121,10 +122,7 @@ def ablation(
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="This variant alone; may be repeated."),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many cases of each part, for a quick trial."),
-    ] = None,
+    limit: Limit = None,
 ) -> None:
     """Train the network part by part, beside the plain U-Net, and compare on test patients.
 
@@ -141,3 +139,54 @@ def ablation(
         limit=limit,
     )
     out.print(Text((run / "ablation.md").read_text("utf-8")))
+
+
+@app.command()
+def losses(
+    *,
+    recipe: Recipe,
+    data: Data,
+    run: Run,
+    negatives: Negatives = None,
+    limit: Limit = None,
+) -> None:
+    """Train the network with each candidate loss of the recipe; judge on validation patients.
+
+    What an interrupted call has finished is kept. Writes losses.json and losses.md.
+    """
+    from node.training.choose_loss import compare_losses
+
+    compare_losses(recipe, data_dir=data, negatives_dir=negatives, run_dir=run, limit=limit)
+    out.print(Text((run / "losses.md").read_text("utf-8")))
+
+
+@app.command()
+def crossvalidate(
+    *,
+    recipe: Recipe,
+    data: Data,
+    run: Run,
+    negatives: Negatives = None,
+    folds: Annotated[int, typer.Option(min=3, help="Number of folds.")] = 5,
+    short: Annotated[
+        bool, typer.Option("--short", help="Train for the recipe's ablation phases only.")
+    ] = False,
+    limit: Limit = None,
+) -> None:
+    """Judge the segmenter in cross-validation by patient; test patients take no part.
+
+    What an interrupted call has finished is kept. Writes crossvalidation.json and
+    crossvalidation.md.
+    """
+    from node.training.crossvalidate import cross_validate_segmenter
+
+    cross_validate_segmenter(
+        recipe,
+        data_dir=data,
+        negatives_dir=negatives,
+        run_dir=run,
+        folds=folds,
+        short=short,
+        limit=limit,
+    )
+    out.print(Text((run / "crossvalidation.md").read_text("utf-8")))

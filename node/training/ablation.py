@@ -12,23 +12,16 @@ from typing import Any
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
-from rich.progress import track
 
 from node.domain.errors import SetupFault
-from node.evaluation.overlap import measure_dice
-from node.evaluation.paired import PairedComparison, compare_paired, mean_by_patient
-from node.training.batches import TrainingPair
-from node.training.fit_unet import fit_segmenter
+from node.evaluation.paired import PairedComparison, compare_paired
 from node.training.recipe import Recipe, load_recipe
-from node.training.segmenter import (
-    count_channels,
-    limits_of,
-    make_preparer,
-    prepare_part,
-    read_dataset,
-    read_negatives,
-    split_cases,
+from node.training.variants import (
+    SliceScores,
+    make_table,
+    name_folder,
+    read_material,
+    score_variant,
 )
 
 log = structlog.get_logger()
@@ -49,7 +42,6 @@ NAMES = {
     "gates": "+ attention gates",
     "supervision": "+ deep supervision (MSA-ResUNet)",
 }
-THRESHOLD = 0.5
 
 
 def make_variants(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -89,8 +81,9 @@ def train_ablation(
     Returns
     -------
     dict
-        ``variants``: for each the mean Dice over patients, and the paired comparison with the
-        first of them (the plain U-Net, unless ``only`` leaves it out); as in ``ablation.json``.
+        ``variants``: for each the mean Dice over patients, the share of tumour-free slices without
+        a mark, and the paired comparison of Dice with the first of them (the plain U-Net, unless
+        ``only`` leaves it out); as in ``ablation.json``.
 
     Raises
     ------
@@ -106,31 +99,20 @@ def train_ablation(
             if unknown
             else f"recipe {recipe_path.name} has no 'ablation' phases"
         )
-    cases = read_dataset(recipe, data_dir)
-    negatives = read_negatives(recipe, negatives_dir)
-    parts = {**split_cases(cases, recipe), **split_cases(negatives, recipe)}
-    prepare = make_preparer(recipe, cases, negatives, parts, limit=limit)
-    scores: dict[str, tuple[NDArray[np.str_], NDArray[np.float64]]] = {}
+    material = read_material(recipe, data_dir, negatives_dir)
+    scores: dict[str, SliceScores] = {}
     for name in only or variants:
-        folder = run_dir / _folder_name(name)
-        settings = recipe.segmenter.model_copy(
-            update={
-                "network": recipe.segmenter.network.model_copy(update=variants[name]),
-                "phases": recipe.ablation,
-            }
-        )
         log.info("ablation.variant", name=name)
-        best = fit_segmenter(
-            prepare,
-            settings=settings,
-            channels=count_channels(recipe, cases),
-            limits=limits_of(recipe),
-            seed=recipe.seed,
-            run_dir=folder,
-            resume=True,
-        )
-        scores[name] = _judge(
-            best, folder, recipe, [c for c in cases if parts[c.patient] == "test"][:limit]
+        network = recipe.segmenter.network.model_copy(update=variants[name])
+        scores[name] = score_variant(
+            recipe,
+            material,
+            settings=recipe.segmenter.model_copy(
+                update={"network": network, "phases": recipe.ablation}
+            ),
+            judged="test",
+            run_dir=run_dir / name_folder(name),
+            limit=limit,
         )
     summary = _summarise(scores, seed=recipe.seed)
     (run_dir / "ablation.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -138,49 +120,17 @@ def train_ablation(
     return summary
 
 
-def _folder_name(variant: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in variant).strip("-")
-
-
-def _judge(
-    best: Path, folder: Path, recipe: Recipe, test: Sequence[Any]
-) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-    """Dice of every test slice with a lesion, at the grid of the last phase."""
-    cache = folder / "test_dice.npz"
-    if cache.exists() and cache.stat().st_mtime > best.stat().st_mtime:
-        with np.load(cache, allow_pickle=False) as content:
-            return content["patients"], content["dice"]
-    import keras
-
-    model = keras.models.load_model(best, compile=False)
-    patients, dice = [], []
-    for item in track(test, description="test patients"):
-        for pair in prepare_part(recipe, [item], recipe.ablation[-1]):
-            if pair.mask.max() > THRESHOLD:
-                patients.append(item.patient)
-                dice.append(_dice_of(model, pair))
-    found = np.array(patients, dtype=np.str_), np.array(dice)
-    np.savez_compressed(cache, patients=found[0], dice=found[1])
-    return found
-
-
-def _dice_of(model: Any, pair: TrainingPair) -> float:
-    logits = np.asarray(model.predict_on_batch(pair.image[None]), np.float32)[0, ..., 0]
-    return measure_dice(logits > 0, pair.mask > THRESHOLD)
-
-
-def _summarise(
-    scores: Mapping[str, tuple[NDArray[np.str_], NDArray[np.float64]]], *, seed: int
-) -> dict[str, Any]:
+def _summarise(scores: Mapping[str, SliceScores], *, seed: int) -> dict[str, Any]:
     rows = {}
     first = next(iter(scores))
-    for name, (patients, dice) in scores.items():
+    for name, found in scores.items():
+        patients, dice = found.on_lesions
         comparison = compare_paired(
-            patients, dice, scores[first][1], rng=np.random.default_rng(seed)
+            patients, dice, scores[first].on_lesions[1], rng=np.random.default_rng(seed)
         )
-        _, means = mean_by_patient(patients, dice)
         rows[name] = {
-            "dice": float(means.mean()),
+            "dice": found.mean(lesion=True),
+            "quiet": found.mean(lesion=False),
             "slices": len(dice),
             "beside": first,
             "comparison": asdict(comparison),
@@ -189,19 +139,20 @@ def _summarise(
 
 
 def _as_markdown(summary: Mapping[str, Any]) -> str:
-    first = next(iter(summary["variants"]))
-    lines = [
-        f"| network | Dice | gain over {first} (95 % interval) | p | better / worse |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in summary["variants"].items():
+    variants = summary["variants"]
+    header = ["network", "Dice", f"gain over {next(iter(variants))} (95 % interval)", "p"]
+    rows = {}
+    for name, row in variants.items():
         found = PairedComparison(**row["comparison"])
         low, high = found.interval_95
-        gain = f"{found.mean_difference:+.3f} ({low:+.3f} to {high:+.3f})"
         told = (
-            "- | - | -"
+            ["-", "-", "-"]
             if name == row["beside"]
-            else (f"{gain} | {found.p_value:.3g} | {found.better} / {found.worse}")
+            else [
+                f"{found.mean_difference:+.3f} ({low:+.3f} to {high:+.3f})",
+                f"{found.p_value:.3g}",
+                f"{found.better} / {found.worse}",
+            ]
         )
-        lines.append(f"| {name} | {row['dice']:.3f} | {told} |")
-    return "\n".join(lines) + "\n"
+        rows[name] = [f"{row['dice']:.3f}", *told, f"{row['quiet']:.3f}"]
+    return make_table([*header, "better / worse", "quiet without tumour"], rows)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from rich.progress import track
 
 from node.evaluation.overlap import measure_dice
+from node.evaluation.paired import mean_by_patient
 from node.segment.lesions import LesionSpec
 from node.training.datasets.labelled import LabelledCase
 from node.training.segment_cases import CaseSegmenter
@@ -27,7 +29,7 @@ def choose_lesions(
     """Try every combination of the candidates.
 
     The best one has the highest mean of two figures: Dice over cases with a tumour, and the share
-    of tumour-free cases without any mark.
+    of tumour-free cases without any mark; both are means over patients, each the mean of its cases.
 
     Parameters
     ----------
@@ -53,14 +55,22 @@ def choose_lesions(
             found = segmenter.segment(item, spec)
             scores[row, column] = measure_dice(found.labels, item.mask)
     has_tumour = np.array([bool(item.mask.any()) for item in cases])
-    dice = scores[:, has_tumour].mean(axis=1)
-    quiet = (
-        scores[:, ~has_tumour].mean(axis=1) if (~has_tumour).any() else np.full(len(specs), np.nan)
-    )
+    patients = np.array([item.patient for item in cases])
+    dice = _mean_over_patients(patients[has_tumour], scores[:, has_tumour])
+    quiet = _mean_over_patients(patients[~has_tumour], scores[:, ~has_tumour])
     best = int(np.where(np.isnan(quiet), dice, (dice + quiet) / 2).argmax())
     figures = {"dice": float(dice[best]), "quiet": float(quiet[best])}
     log.info("lesions.chosen", **asdict(specs[best]), **figures)
     return specs[best], figures
+
+
+def _mean_over_patients(
+    patients: NDArray[np.str_], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of each row of the scores; NaN without cases."""
+    if not len(patients):
+        return np.full(len(scores), np.nan)
+    return np.array([mean_by_patient(patients, row)[1].mean() for row in scores])
 
 
 def write_choice(path: Path, spec: LesionSpec, figures: Mapping[str, float]) -> None:

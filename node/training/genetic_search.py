@@ -79,13 +79,7 @@ def search_svm(
                 dry = dry + 1 if objective.evaluations == before else 0
         except BudgetSpent:
             history.append({**objective.trace[-1], "generation": float(len(history))})
-    assert objective.best is not None
-    return SearchResult(
-        genome=objective.best,
-        fitness=objective.fitness,
-        history=tuple(history),
-        evaluations=objective.evaluations,
-    )
+    return objective.conclude(history)
 
 
 def _make_toolbox(objective: Objective, individual_type: Any) -> base.Toolbox:

@@ -35,7 +35,7 @@ def keep_default(
     del evaluations
     objective = Objective(values, labels, patients, settings=settings, seed=seed)
     objective.judge(make_default(objective.count))
-    return _result(objective)
+    return objective.conclude()
 
 
 def search_grid(
@@ -70,7 +70,7 @@ def search_grid(
             )
         except BudgetSpent:
             break
-    return _result(objective)
+    return objective.conclude()
 
 
 def search_random(
@@ -90,7 +90,7 @@ def search_random(
     objective.judge(make_default(objective.count))
     while objective.evaluations < evaluations:
         objective.judge(_draw(objective.count, rng))
-    return _result(objective)
+    return objective.conclude()
 
 
 def search_tpe(
@@ -136,7 +136,7 @@ def search_tpe(
         )
 
     study.optimize(judge, n_trials=evaluations)
-    return _result(objective)
+    return objective.conclude()
 
 
 def _draw(count: int, rng: np.random.Generator) -> Genome:
@@ -148,14 +148,4 @@ def _draw(count: int, rng: np.random.Generator) -> Genome:
         log2_c=round(float(cost), 2),
         log2_gamma=round(float(gamma), 2) if kernel == "rbf" else 0.0,
         columns=tuple(int(i) for i in np.flatnonzero(mask)) or (0,),
-    )
-
-
-def _result(objective: Objective) -> SearchResult:
-    assert objective.best is not None
-    return SearchResult(
-        genome=objective.best,
-        fitness=objective.fitness,
-        history=tuple(objective.trace),
-        evaluations=objective.evaluations,
     )

@@ -159,6 +159,11 @@ class ClassifierRecipe(_Frozen):
         Of the cross-validation by patient that gives the fitness.
     feature_charge : float
         AUC that one more feature must earn.
+    finalists : int
+        So many of the best candidates, and the default SVM, meet again on folds that the search
+        has not seen, which decide; 0: the search itself decides.
+    final_repeats : int
+        Sets of folds of that meeting.
     undefined_limit : float
         Features that are undefined in a larger share of the training lesions are dropped.
     correlation_limit : float
@@ -188,6 +193,8 @@ class ClassifierRecipe(_Frozen):
     generations: int = Field(20, ge=1)
     folds: int = Field(5, ge=2)
     feature_charge: float = 0.0005
+    finalists: int = Field(0, ge=0)
+    final_repeats: int = Field(5, ge=1)
     undefined_limit: float = Field(0.02, ge=0, lt=1)
     correlation_limit: float = Field(0.95, gt=0, le=1)
     reproducibility: str = ""
@@ -209,7 +216,8 @@ class ClassifierRecipe(_Frozen):
 class Recipe(_Frozen):
     """All settings; a bundle keeps the file that it was made from.
 
-    ``ablation`` holds the phases of ``onconode train ablation``; without ``classifier`` the bundle
+    ``ablation`` holds the phases of ``onconode train ablation`` and ``train losses``, and
+    ``losses`` the candidates of the latter, by name; without ``classifier`` the bundle
     outlines lesions only.
     """
 
@@ -225,6 +233,7 @@ class Recipe(_Frozen):
     segmenter: SegmenterRecipe = SegmenterRecipe()
     classifier: ClassifierRecipe | None = None
     ablation: tuple[Phase, ...] = ()
+    losses: dict[str, LossRecipe] = {}
     bundle: dict[str, Any]
 
 

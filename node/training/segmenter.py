@@ -72,7 +72,12 @@ def read_negatives(recipe: Recipe, negatives_dir: Path | None) -> list[LabelledC
 
 
 def split_cases(cases: Sequence[LabelledCase], recipe: Recipe) -> dict[str, str]:
-    """Split the patients, stratified by tumour type or malignancy and by family of identifiers.
+    """Split the patients by the recipe's shares, see ``find_strata``."""
+    return split_patients(find_strata(cases), fractions=recipe.fractions, seed=recipe.seed)
+
+
+def find_strata(cases: Sequence[LabelledCase]) -> dict[str, str]:
+    """Return each patient's tumour type or malignancy, with the family of identifiers.
 
     In the Cheng set identifiers that start with letters are all gliomas, so a split that does not
     share them out would shift the task between its parts.
@@ -82,7 +87,7 @@ def split_cases(cases: Sequence[LabelledCase], recipe: Recipe) -> dict[str, str]
         family = item.notes.get("identifiers", "")
         kind = item.tumour_type or str(item.malignant)
         strata.setdefault(item.patient, "/".join([kind, family] if family else [kind]))
-    return split_patients(strata, fractions=recipe.fractions, seed=recipe.seed)
+    return strata
 
 
 def train_segmenter(

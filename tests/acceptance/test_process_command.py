@@ -51,19 +51,22 @@ def test_a_sample_study_gives_all_files_and_the_documented_result(
 ) -> None:
     study = write_case("brain1", tmp_path / "study")
     out = tmp_path / "out"
-    done = run_process(tmp_path / "study", out, models_dir)
+    done = run_process(tmp_path / "study", out, models_dir, "--explain")
     assert done.returncode == ExitCode.OK, done.stderr
     assert {path.name for path in out.iterdir()} == {
         "brain-t1ce_seg.dcm",
         "brain-t1ce_sr.dcm",
         "brain-t1ce_overlay.png",
+        "brain-t1ce_explain.png",
         "result.json",
     }
     assert dciodvfy_errors(out / "brain-t1ce_seg.dcm") == []
     assert dciodvfy_errors(out / "brain-t1ce_sr.dcm") == []
-    assert (out / "brain-t1ce_overlay.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("brain-t1ce_overlay.png", "brain-t1ce_explain.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
     result = json.loads((out / "result.json").read_text("utf-8"))
     assert result["status"] == "lesions"
+    assert result["explanation"] == "brain-t1ce_explain.png"
     assert result["study_instance_uid"] == study.study_instance_uid
     assert set(result) == documented_keys("Of a study that was processed:")
     assert {key for lesion in result["lesions"] for key in lesion} == documented_keys(

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from node.cli.app import app
 from node.registry.bundle import load_bundle
+from node.training.recipe import load_recipe
+from node.training.segmenter import read_dataset, split_cases
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -141,3 +144,45 @@ def test_the_parts_of_the_network_are_compared(tmp_path):
     rows = json.loads((tmp_path / "run" / "ablation.json").read_text())["variants"]
     assert rows["plain U-Net"]["comparison"]["mean_difference"] == 0
     assert len(rows) == 2
+
+
+@pytest.fixture
+def with_short_phases(tmp_path):
+    """A tiny recipe whose ablation phases are its own, and the options that name its data."""
+    trial = TRIALS[1]
+    if not trial.data.is_dir():
+        pytest.skip(f"the shared data set {trial.data.name} is not there")
+    recipe = trial.write_recipe(tmp_path, epochs=1)
+    content = yaml.safe_load(recipe.read_text())
+    content["ablation"] = content["segmenter"]["phases"]
+    content["losses"] = {"focal": {"focal_gamma": 2.0}}
+    recipe.write_text(yaml.safe_dump(content))
+    run = tmp_path / "run"
+    return recipe, run, [recipe, "--data", trial.data, "--run", run, "--limit", 2]
+
+
+def test_losses_are_compared_on_validation_patients(with_short_phases):
+    _, run, options = with_short_phases
+    output = invoke("train", "losses", *options)
+    assert "focal" in output
+    rows = json.loads((run / "losses.json").read_text())
+    assert rows["the recipe's own"]["comparison"]["mean_difference"] == 0
+    assert {path.name for path in run.glob("*/validation_dice.npz")} == {"validation_dice.npz"}
+    assert rows["focal"]["score"] == pytest.approx(
+        (rows["focal"]["dice"] + rows["focal"]["quiet"]) / 2
+    )
+
+
+def test_cross_validation_judges_each_patient_once_and_no_test_patient(with_short_phases):
+    recipe, run, options = with_short_phases
+    invoke("train", "crossvalidate", *options, "--folds", 3, "--short")
+    summary = json.loads((run / "crossvalidation.json").read_text())
+    judged = [
+        set(np.load(path, allow_pickle=False)["patients"].tolist())
+        for path in sorted(run.glob("fold-*/judged_dice.npz"))
+    ]
+    assert [len(patients) for patients in judged] == [2, 2, 2]
+    assert len(set.union(*judged)) == 6 == summary["patients"]
+    settings = load_recipe(recipe)
+    parts = split_cases(read_dataset(settings, TRIALS[1].data), settings)
+    assert {parts[patient] for patient in set.union(*judged)} <= {"train", "validation"}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from node.domain.segmentation import Lesion, Segmentation
 from node.domain.uid import derive_uid
 from node.domain.volume import Volume
+from node.segment.across_slices import smooth_across_slices
 from node.segment.components import Box, find_components
 from node.segment.diameters import measure_in_plane_axes, measure_maximum_diameter, outline_points
 
@@ -26,11 +27,15 @@ class LesionSpec:
         The largest slice of a lesion must cover at least this.
     minimum_peak : float
         A lesion must reach this probability somewhere.
+    smoothing_slices : float
+        Before that, the probability is smoothed across slices, see
+        ``node.segment.across_slices``.
     """
 
     threshold: float = 0.5
     minimum_area_mm2: float = 15.0
     minimum_peak: float = 0.7
+    smoothing_slices: float = 0.0
 
 
 def find_lesions(
@@ -49,8 +54,9 @@ def find_lesions(
     Returns
     -------
     Segmentation
-        On the grid of the volume; perhaps without lesions.
+        On the grid of the volume; perhaps without lesions. Holds the smoothed probability.
     """
+    probability = smooth_across_slices(probability, spec.smoothing_slices)
     labels = np.zeros(volume.voxels.shape, np.uint8)
     lesions: list[Lesion] = []
     for box, mask in find_components(probability, spec.threshold):

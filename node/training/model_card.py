@@ -66,7 +66,8 @@ def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
                 (
                     f"a connected mark of probability {lesions['threshold']} or more, with a peak "
                     f"of at least {lesions['minimum_peak']} and a largest slice of at least "
-                    f"{lesions['minimum_area_mm2']:g} mm2; chosen on validation patients."
+                    f"{lesions['minimum_area_mm2']:g} mm2{_describe_smoothing(lesions)}; chosen on "
+                    "validation patients."
                 ),
             ),
             ("Split", f"by patient; {split}."),
@@ -162,6 +163,11 @@ def _describe_input(manifest: Manifest) -> str:
         names = ", ".join(role.name for role in manifest.roles)
         return f"slice by slice over {names}, on a {spacing_mm} mm grid"
     return f"slice by slice on a {spacing_mm} mm grid"
+
+
+def _describe_smoothing(lesions: Mapping[str, float]) -> str:
+    sigma = lesions.get("smoothing_slices", 0.0)
+    return f", after smoothing across slices by a Gaussian of {sigma:g} slices" if sigma else ""
 
 
 def _describe_classifier(manifest: Manifest) -> str:

@@ -31,6 +31,7 @@ class LesionCandidates(_Frozen):
     threshold: tuple[float, ...] = (0.5,)
     minimum_area_mm2: tuple[float, ...] = (15.0,)
     minimum_peak: tuple[float, ...] = (0.7,)
+    smoothing_slices: tuple[float, ...] = (0.0,)
 
 
 class NetworkRecipe(_Frozen):

@@ -102,11 +102,47 @@ class ReportSettings(Frozen):
     comprehensive_sr: bool = False
 
 
+class DiskSettings(Frozen):
+    """Room on the disk of ``data_dir``; the hard mark is ``receive.minimum_free_disk_mb``."""
+
+    soft_free_mb: int = Field(2048, ge=0)
+    clean_up: bool = True
+    quarantine_mb: int = Field(2048, ge=0)
+
+
 class LogSettings(Frozen):
     """Structured log."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     json_lines: bool = True
+    files: int = Field(5, ge=0, le=100)
+    file_mb: int = Field(20, ge=1, le=10240)
+
+
+class MetricsSettings(Frozen):
+    """Prometheus metrics and health over HTTP."""
+
+    bind_address: Address = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535)
+
+
+AbsolutePath = Annotated[
+    str,
+    Field(pattern=r"^$|^/", description="an absolute path, or empty text for none"),
+]
+
+
+class AuditSettings(Frozen):
+    """Audit trail of PS3.15 A.5, in ``data_dir/audit``."""
+
+    enabled: bool = True
+    patient_id: bool = True
+    file_mb: int = Field(50, ge=1, le=10240)
+    syslog_host: str = Field("", pattern=r"^[A-Za-z0-9_.:-]{0,253}$")
+    syslog_port: Port = 6514
+    syslog_ca_file: AbsolutePath = ""
+    syslog_certificate_file: AbsolutePath = ""
+    syslog_key_file: AbsolutePath = ""
 
 
 class NodeSettings(Frozen):
@@ -128,7 +164,10 @@ class NodeSettings(Frozen):
     jobs: JobSettings = JobSettings()
     deliver: DeliverSettings = DeliverSettings()
     report: ReportSettings = ReportSettings()
+    disk: DiskSettings = DiskSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 class Peer(Frozen):

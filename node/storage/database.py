@@ -67,6 +67,26 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_as_it_is(url: str) -> Engine:
+    """Open a database without bringing its schema up to date, for looking at a node's ledger.
+
+    Raises
+    ------
+    TryLater
+        There is none, or it does not answer.
+    """
+    try:
+        parsed = make_url(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        if is_sqlite and not Path(parsed.database or "").is_file():
+            raise TryLater("there is no database yet")
+        engine = _sqlite_engine(url) if is_sqlite else _postgresql_engine(url)
+        with engine.connect():
+            return engine
+    except (ArgumentError, ImportError, OSError, DatabaseError) as error:
+        raise TryLater(f"the database cannot be read: {type(error).__name__}") from error
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Open a session that writes, in one transaction.

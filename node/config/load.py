@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,14 +10,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from node.config.checks import check_node, check_peers, check_routing, list_entries
+from node.config.checks_tls import check_tls
 from node.config.document import Document, Location, read_document
 from node.config.environment import overlay
 from node.config.faults import list_faults
 from node.config.files import FILES, check_files, check_list, find_config_dir
-from node.config.settings import NodeSettings, Peer, RoutingRule, Settings
+from node.config.settings import NodeSettings, Peer, RoutingRule, Settings, TlsSettings
 from node.domain.errors import Problem, SetupFault
 
 Model = TypeVar("Model", bound=BaseModel)
+
+TLS_FILES = ("certificate", "key", "key_password_file", "ca")
 
 
 def load_settings(
@@ -52,13 +55,18 @@ def load_settings(
         problems.extend(document.problems)
     node = _overlay(node_file, environment)
     node_settings = _build(NodeSettings, node, (), problems) or NodeSettings()
+    node_settings = _resolve_paths(node_settings, directory, node.origin)
     settings = Settings(
-        node=_resolve_paths(node_settings, directory, node.origin),
-        peers=_build_list(Peer, peers, "peers", problems),
+        node=node_settings,
+        peers=tuple(
+            complete_peer(_resolve_peer(peer, directory), node_settings.tls)
+            for peer in _build_list(Peer, peers, "peers", problems)
+        ),
         routing=_build_list(RoutingRule, routing, "rules", problems),
     )
     problems.extend(check_node(node))
     problems.extend(check_peers(peers, node))
+    problems.extend(check_tls(node, peers, base=directory.resolve().parent))
     if routing.path.exists() and routing.readable:
         models_dir = _find_models_dir(node, directory)
         problems.extend(check_routing(routing, peers, node, models_dir=models_dir))
@@ -120,12 +128,43 @@ def _drop_nulls(value: Any, model: Any) -> Any:
 def _resolve_paths(
     settings: NodeSettings, directory: Path, origin: Mapping[Location, str]
 ) -> NodeSettings:
-    return settings.model_copy(
-        update={
-            key: _resolve(getattr(settings, key), directory, from_variable=(key,) in origin)
-            for key in ("data_dir", "models_dir")
+    paths = {
+        key: _resolve(getattr(settings, key), directory, from_variable=(key,) in origin)
+        for key in ("data_dir", "models_dir")
+    }
+    tls = settings.tls.model_copy(update=_resolve_files(settings.tls, TLS_FILES, directory))
+    return settings.model_copy(update={**paths, "tls": tls})
+
+
+def _resolve_peer(peer: Peer, directory: Path) -> Peer:
+    files = [f"tls_{key}" for key in TLS_FILES]
+    return peer.model_copy(update=_resolve_files(peer, files, directory))
+
+
+def _resolve_files(
+    settings: BaseModel, keys: Iterable[str], directory: Path
+) -> dict[str, Path | None]:
+    return {
+        key: _resolve(path, directory, from_variable=False) if path is not None else None
+        for key, path in ((key, getattr(settings, key)) for key in keys)
+    }
+
+
+def complete_peer(peer: Peer, tls: TlsSettings) -> Peer:
+    """Give a peer with TLS the node's own files where it names none.
+
+    Certificate, key and password belong together: a peer has all three of its own, or none.
+    """
+    if not peer.tls:
+        return peer
+    own: dict[str, Path | None] = {"tls_ca": peer.tls_ca or tls.ca}
+    if peer.tls_certificate is None:
+        own |= {
+            "tls_certificate": tls.certificate,
+            "tls_key": tls.key,
+            "tls_key_password_file": tls.key_password_file,
         }
-    )
+    return peer.model_copy(update=own)
 
 
 def _find_models_dir(node: Document, directory: Path) -> Path | None:

@@ -1,6 +1,6 @@
 """The settings of a node as frozen models; unknown keys are refused."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,7 +36,14 @@ def _check_range(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def _check_network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
 Address = Annotated[str, AfterValidator(_check_address)]
+Network = Annotated[str, AfterValidator(_check_network)]
+Permission = Literal["echo", "store", "commit"]
 
 
 class Frozen(BaseModel):
@@ -55,6 +62,28 @@ class ReceiveSettings(Frozen):
     network_timeout_s: Seconds = 120
     minimum_free_disk_mb: int = Field(1024, ge=0)
     maximum_dataset_mb: int = Field(2048, ge=1)
+    check_called_ae_title: bool = True
+    called_ae_titles: tuple[AETitle, ...] = ()
+    allowed_addresses: tuple[Network, ...] = ()
+    keep_associations: int = Field(10000, ge=100, le=10000000)
+
+
+class TlsSettings(Frozen):
+    """DICOM over TLS: the node's own certificate, and whom it trusts."""
+
+    listen: Literal["beside", "only", "never"] = "beside"
+    port: int = Field(2762, ge=0, le=65535)
+    certificate: Path | None = None
+    key: Path | None = None
+    key_password_file: Path | None = None
+    ca: Path | None = None
+    require_client_certificate: bool = True
+    warn_days: int = Field(30, ge=0)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether there is a TLS port: there is none without a certificate."""
+        return self.certificate is not None and self.listen != "never"
 
 
 class AssembleSettings(Frozen):
@@ -160,6 +189,7 @@ class NodeSettings(Frozen):
     )
     accept_unknown_peers: bool = True
     receive: ReceiveSettings = ReceiveSettings()
+    tls: TlsSettings = TlsSettings()
     assemble: AssembleSettings = AssembleSettings()
     jobs: JobSettings = JobSettings()
     deliver: DeliverSettings = DeliverSettings()
@@ -171,13 +201,25 @@ class NodeSettings(Frozen):
 
 
 class Peer(Frozen):
-    """One entry of ``peers.yaml``: a DICOM application entity that we send to or hear from."""
+    """One entry of ``peers.yaml``: a DICOM application entity that we send to or hear from.
+
+    ``load_settings`` puts the node's own TLS files where a peer with ``tls`` names none.
+    """
 
     name: Name
     ae_title: AETitle
     host: Host = "127.0.0.1"
     port: Port = 104
     description: str = ""
+    allowed_addresses: tuple[Network, ...] = ()
+    maximum_associations: int = Field(0, ge=0)
+    permissions: tuple[Permission, ...] = ()
+    tls: bool = False
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_key_password_file: Path | None = None
+    tls_check_host: bool = True
 
 
 class SeriesMatch(Frozen):

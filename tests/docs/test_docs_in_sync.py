@@ -126,7 +126,7 @@ def test_documented_defaults_are_the_codes(model, heading):
         value = field.default
         if field.is_required():
             assert default == "required", name
-        elif value == "":
+        elif value in ("", None, ()):
             assert default == "empty", name
         elif isinstance(value, bool):
             assert default == str(value).lower(), name

@@ -14,7 +14,7 @@ from node.evaluation.probability_figures import (
     measure_probabilities,
 )
 from node.training.feature_table import FeatureTable
-from node.training.genetic_search import search_svm
+from node.training.genetic_search import search_genes
 from node.training.learners import (
     Plain,
     SvmSearch,
@@ -102,7 +102,7 @@ def list_learners(
 ) -> tuple[list[Learner], dict[str, str]]:
     """Return every classifier that the table allows, and why the others are left out."""
     searches = (
-        (GENETIC, search_svm),
+        (GENETIC, search_genes),
         ("SVM, default", keep_default),
         ("SVM, grid search", search_grid),
         ("SVM, random search", search_random),
@@ -128,7 +128,7 @@ def list_learners(
         learners.append(
             SvmSearch(
                 name=name,
-                search=search_svm,
+                search=search_genes,
                 settings=settings,
                 evaluations=evaluations,
                 source="handmade",

@@ -16,9 +16,15 @@ from node.classify.model import Classifier
 from node.training.calibrate import Calibration, calibrate, find_logit_slope
 from node.training.feature_choice import FeatureChoice, choose_features, complete_rows
 from node.training.feature_table import FeatureTable
-from node.training.genetic_search import search_svm
+from node.training.genetic_search import search_genes
 from node.training.recipe import ClassifierRecipe
-from node.training.svm_objective import Genome, SearchResult, allow_early_stop, build_svm
+from node.training.svm_objective import (
+    Genome,
+    SearchResult,
+    allow_early_stop,
+    build_svm,
+    run_search,
+)
 
 log = structlog.get_logger()
 
@@ -175,7 +181,8 @@ class _Target:
         self, labels: NDArray[Any], calibration_labels: NDArray[Any], seed: int
     ) -> tuple[Calibration, SearchResult]:
         fitting, calibrating = self.fitting, self.calibrating
-        result = search_svm(
+        result = run_search(
+            search_genes,
             fitting.values[:, list(self.columns)],
             labels,
             fitting.patients,

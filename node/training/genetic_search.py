@@ -13,17 +13,15 @@ from typing import Any
 
 import numpy as np
 from deap import algorithms, base, creator, tools
-from numpy.typing import NDArray
 
-from node.training.recipe import ClassifierRecipe
 from node.training.svm_objective import (
     KERNELS,
     LOG2_C,
     LOG2_GAMMA,
+    UNLIMITED,
     BudgetSpent,
     Genome,
     Objective,
-    SearchResult,
     make_default,
 )
 
@@ -31,37 +29,21 @@ from node.training.svm_objective import (
 DRY_GENERATIONS = 20
 
 
-def search_svm(
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    patients: NDArray[Any],
-    *,
-    settings: ClassifierRecipe,
-    seed: int,
-    evaluations: int | None = None,
-) -> SearchResult:
+def search_genes(objective: Objective, *, seed: int) -> None:
     """Search for the SVM with the best AUC in cross-validation grouped by patient.
 
     The default SVM is one of the first generation, so that the result is never worse than it by
-    the search's own measure.
+    the search's own measure. ``objective.history`` receives a row for each generation.
 
     Parameters
     ----------
-    values : ndarray, shape (n, features)
-        Without NaN.
-    labels, patients : ndarray, shape (n,)
-    settings : ClassifierRecipe
-        ``feature_charge`` is taken off the fitness for each feature kept.
+    objective : Objective
+        With a budget, the search goes on until it is spent, instead of for the number of
+        generations in the settings.
     seed : int
         The whole search is reproduced from it.
-    evaluations : int, optional
-        Go on until so many distinct individuals were cross-validated, instead of for the number of
-        generations in the settings.
     """
-    objective = Objective(
-        values, labels, patients, settings=settings, seed=seed, budget=evaluations
-    )
-    history: list[dict[str, float]] = []
+    settings, history = objective.settings, objective.history
     with _seeded_random(seed), _individual_type() as individual_type:
         toolbox = _make_toolbox(objective, individual_type)
         try:
@@ -71,7 +53,7 @@ def search_svm(
             history.append(_summarize(population, objective, generation=0))
             dry = 0
             while dry < DRY_GENERATIONS:
-                if evaluations is None and len(history) > settings.generations:
+                if objective.budget == UNLIMITED and len(history) > settings.generations:
                     break
                 before = objective.evaluations
                 population = _breed(population, toolbox)
@@ -79,7 +61,6 @@ def search_svm(
                 dry = dry + 1 if objective.evaluations == before else 0
         except BudgetSpent:
             history.append({**objective.trace[-1], "generation": float(len(history))})
-    return objective.conclude(history)
 
 
 def _make_toolbox(objective: Objective, individual_type: Any) -> base.Toolbox:

@@ -18,14 +18,13 @@ from node.training.fit_svm import restore_columns
 from node.training.nested import Learned
 from node.training.recipe import ClassifierRecipe
 from node.training.svm_objective import (
-    SearchResult,
+    Search,
     allow_early_stop,
     build_scaler,
     build_svm,
+    run_search,
     split_by_patient,
 )
-
-Search = Callable[..., SearchResult]
 
 #: Columns that tell the size of a lesion, the first that a table has.
 SIZE_COLUMNS = (
@@ -43,8 +42,8 @@ class SvmSearch:
     Parameters
     ----------
     name : str
-    search : callable
-        ``search_svm`` or one of ``node.training.other_searches``.
+    search : Search
+        ``search_genes`` or one of ``node.training.other_searches``.
     settings : ClassifierRecipe
     evaluations : int
     source : str
@@ -61,13 +60,14 @@ class SvmSearch:
         """Choose features, search, fit and calibrate, all on the rows of the table."""
         columns = _choose(table, self.source, self.settings)
         values = getattr(table, self.source)
-        result = self.search(
+        result = run_search(
+            self.search,
             values[:, list(columns)],
             labels,
             table.patients,
             settings=self.settings,
             seed=seed,
-            evaluations=self.evaluations,
+            budget=self.evaluations,
         )
         genome = restore_columns(result.genome, columns)
         return Learned(

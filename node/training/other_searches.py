@@ -1,107 +1,60 @@
 """Control groups of the genetic search: grid, random and TPE, over the same SVMs.
 
-All start from the default SVM and may cross-validate the same number of candidates.
+All start from the default SVM and may cross-validate the same number of candidates: the budget of
+the objective, which none of them but the first can do without.
 """
 
 import itertools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from node.training.recipe import ClassifierRecipe
 from node.training.svm_objective import (
     KERNELS,
     LOG2_C,
     LOG2_GAMMA,
-    BudgetSpent,
     Genome,
     Objective,
-    SearchResult,
     make_default,
 )
 
 
-def keep_default(
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    patients: NDArray[Any],
-    *,
-    settings: ClassifierRecipe,
-    seed: int,
-    evaluations: int | None = None,
-) -> SearchResult:
+def keep_default(objective: Objective, *, seed: int) -> None:
     """Search nothing: the default SVM on all features."""
-    del evaluations
-    objective = Objective(values, labels, patients, settings=settings, seed=seed)
+    del seed  # nothing is drawn
     objective.judge(make_default(objective.count))
-    return objective.conclude()
 
 
-def search_grid(
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    patients: NDArray[Any],
-    *,
-    settings: ClassifierRecipe,
-    seed: int,
-    evaluations: int,
-) -> SearchResult:
+def search_grid(objective: Objective, *, seed: int) -> None:
     """Try a regular grid of kernel, C and gamma on all features; a mask has too many corners."""
-    objective = Objective(
-        values, labels, patients, settings=settings, seed=seed, budget=evaluations
-    )
+    del seed  # nothing is drawn
     objective.judge(make_default(objective.count))
     # g points of C for the linear kernel and g * g of C and gamma for the other.
-    side = max(1, int((np.sqrt(4 * evaluations - 3) - 1) / 2))
+    side = max(1, int((np.sqrt(4 * objective.budget - 3) - 1) / 2))
     every = tuple(range(objective.count))
     costs, gammas = np.linspace(*LOG2_C, side), np.linspace(*LOG2_GAMMA, side)
     grid = [("linear", cost, 0.0) for cost in costs]
     grid += [("rbf", cost, gamma) for cost, gamma in itertools.product(costs, gammas)]
     for kernel, cost, gamma in grid:
-        try:
-            objective.judge(
-                Genome(
-                    kernel=kernel,
-                    log2_c=round(float(cost), 2),
-                    log2_gamma=round(float(gamma), 2),
-                    columns=every,
-                )
+        objective.judge(
+            Genome(
+                kernel=kernel,
+                log2_c=round(float(cost), 2),
+                log2_gamma=round(float(gamma), 2),
+                columns=every,
             )
-        except BudgetSpent:
-            break
-    return objective.conclude()
+        )
 
 
-def search_random(
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    patients: NDArray[Any],
-    *,
-    settings: ClassifierRecipe,
-    seed: int,
-    evaluations: int,
-) -> SearchResult:
+def search_random(objective: Objective, *, seed: int) -> None:
     """Draw candidates as the first generation of the genetic search is drawn."""
-    objective = Objective(
-        values, labels, patients, settings=settings, seed=seed, budget=evaluations
-    )
     rng = np.random.default_rng(seed)
     objective.judge(make_default(objective.count))
-    while objective.evaluations < evaluations:
+    while objective.evaluations < objective.budget:
         objective.judge(_draw(objective.count, rng))
-    return objective.conclude()
 
 
-def search_tpe(
-    values: NDArray[np.float64],
-    labels: NDArray[Any],
-    patients: NDArray[Any],
-    *,
-    settings: ClassifierRecipe,
-    seed: int,
-    evaluations: int,
-) -> SearchResult:
+def search_tpe(objective: Objective, *, seed: int) -> None:
     """Tree-structured Parzen estimator over kernel, C, gamma and one switch for each feature.
 
     References
@@ -111,9 +64,6 @@ def search_tpe(
     import optuna  # deferred: only this search needs it
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    objective = Objective(
-        values, labels, patients, settings=settings, seed=seed, budget=evaluations
-    )
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     switches = [f"feature_{i}" for i in range(objective.count)]
     study.enqueue_trial(
@@ -135,8 +85,7 @@ def search_tpe(
             )
         )
 
-    study.optimize(judge, n_trials=evaluations)
-    return objective.conclude()
+    study.optimize(judge, n_trials=objective.budget)
 
 
 def _draw(count: int, rng: np.random.Generator) -> Genome:

@@ -1,10 +1,11 @@
 """What every search maximises: AUC in cross-validation by patient, less a charge per feature."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,10 @@ class _Fold(NamedTuple):
     fitting_labels: NDArray[Any]
     judging: NDArray[np.float64]
     judging_labels: NDArray[Any]
+
+
+#: A budget that no search spends.
+UNLIMITED = sys.maxsize
 
 
 class BudgetSpent(Exception):
@@ -163,7 +168,7 @@ class Objective:
     settings : ClassifierRecipe
     seed : int
         Of the folds.
-    budget : int, optional
+    budget : int
         Most distinct candidates that may be cross-validated.
 
     Attributes
@@ -173,8 +178,9 @@ class Objective:
     best : Genome or None
     fitness : float
         Of the best.
-    trace : list of dict
-        One entry for each evaluation, see ``SearchResult.history``.
+    trace, history : list of dict
+        One entry for each evaluation, and what the search tells of its own steps; see
+        ``SearchResult.history``.
     """
 
     def __init__(
@@ -185,15 +191,16 @@ class Objective:
         *,
         settings: ClassifierRecipe,
         seed: int,
-        budget: int | None = None,
+        budget: int = UNLIMITED,
     ) -> None:
         self.count = values.shape[1]
         self.budget = budget
         self.best: Genome | None = None
         self.fitness = -np.inf
         self.trace: list[dict[str, float]] = []
+        self.history: list[dict[str, float]] = []
         self._data = values, labels, patients
-        self._settings = settings
+        self.settings = settings
         self._seed = seed
         self._known: dict[Genome, float] = {}
         self._folds = self._make_folds(seed)
@@ -213,7 +220,7 @@ class Objective:
         """
         if genome in self._known:
             return self._known[genome]
-        if self.budget is not None and self.evaluations >= self.budget:
+        if self.evaluations >= self.budget:
             raise BudgetSpent
         fitness = self._measure(genome, self._folds)
         self._known[genome] = fitness
@@ -229,25 +236,20 @@ class Objective:
         )
         return fitness
 
-    def conclude(self, history: Sequence[dict[str, float]] = ()) -> SearchResult:
+    def conclude(self) -> SearchResult:
         """Let the finalists meet again on folds that the search has not seen.
 
         The best of many candidates on one set of folds owes part of its lead to those folds. The
         default SVM is always among the finalists.
-
-        Parameters
-        ----------
-        history : sequence of dict
-            In place of the trace.
         """
         assert self.best is not None
         finalists = sorted(self._known, key=lambda genome: -self._known[genome])
-        finalists = finalists[: self._settings.finalists]
+        finalists = finalists[: self.settings.finalists]
         winner, fitness = self.best, self.fitness
         if finalists:
             if (default := make_default(self.count)) not in finalists:
                 finalists.append(default)
-            repeats = self._settings.final_repeats
+            repeats = self.settings.final_repeats
             folds = [
                 fold for k in range(1, repeats + 1) for fold in self._make_folds(self._seed + k)
             ]
@@ -256,7 +258,7 @@ class Objective:
         return SearchResult(
             genome=winner,
             fitness=fitness,
-            history=tuple(history or self.trace),
+            history=tuple(self.history or self.trace),
             evaluations=self.evaluations,
         )
 
@@ -264,10 +266,10 @@ class Objective:
         values, labels, patients = self._data
         made = []
         for fitting, judging in split_by_patient(
-            labels, patients, folds=self._settings.folds, seed=seed
+            labels, patients, folds=self.settings.folds, seed=seed
         ):
             # Features are scaled one by one, so that a fold is scaled once for all candidates.
-            scaler = build_scaler(self._settings.scaling).fit(values[fitting])
+            scaler = build_scaler(self.settings.scaling).fit(values[fitting])
             made.append(
                 _Fold(
                     scaler.transform(values[fitting]),
@@ -286,4 +288,28 @@ class Objective:
                 svc = build_svc(genome).fit(fold.fitting[:, kept], fold.fitting_labels)
             decision = svc.decision_function(fold.judging[:, kept])
             scores.append(measure_auc(fold.judging_labels, decision, svc.classes_))
-        return float(np.mean(scores)) - self._settings.feature_charge * len(kept)
+        return float(np.mean(scores)) - self.settings.feature_charge * len(kept)
+
+
+class Search(Protocol):
+    """A walk over candidates: genetic, on a grid, at random, or none."""
+
+    def __call__(self, objective: Objective, *, seed: int) -> None:
+        """Judge candidates until the search is done, or stop by ``BudgetSpent``."""
+
+
+def run_search(
+    search: Search,
+    values: NDArray[np.float64],
+    labels: NDArray[Any],
+    patients: NDArray[Any],
+    *,
+    settings: ClassifierRecipe,
+    seed: int,
+    budget: int = UNLIMITED,
+) -> SearchResult:
+    """Search for the SVM of a table; the parameters are those of ``Objective``."""
+    objective = Objective(values, labels, patients, settings=settings, seed=seed, budget=budget)
+    with suppress(BudgetSpent):
+        search(objective, seed=seed)
+    return objective.conclude()

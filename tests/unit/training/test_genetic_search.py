@@ -5,12 +5,14 @@ import random
 import numpy as np
 from factories_tables import QUICK, make_table
 
-from node.training.genetic_search import search_svm
+from node.training.genetic_search import search_genes
+from node.training.svm_objective import run_search
 
 
 def search(seed: int, **changes):
     table = make_table()
-    return search_svm(
+    return run_search(
+        search_genes,
         table.values,
         table.malignant,
         table.patients,

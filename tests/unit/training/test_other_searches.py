@@ -1,35 +1,50 @@
 """Control searches spend the same number of evaluations and repeat themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factories_tables import QUICK, make_table
 
 from node.domain.errors import SetupFault
-from node.training.genetic_search import decode, encode, search_svm
+from node.training.genetic_search import decode, encode, search_genes
 from node.training.other_searches import keep_default, search_grid, search_random, search_tpe
-from node.training.svm_objective import BudgetSpent, Genome, Objective, make_default
+from node.training.svm_objective import (
+    UNLIMITED,
+    BudgetSpent,
+    Genome,
+    Objective,
+    make_default,
+    run_search,
+)
 
 TABLE = make_table(patients=24, slices=2, features=5)
 
 
-def run(search, evaluations: int = 12, seed: int = 7):
-    return search(
+def run(search, budget: int = 12, **changes):
+    return run_search(
+        search,
         TABLE.values,
         TABLE.malignant,
         TABLE.patients,
-        settings=QUICK,
-        seed=seed,
-        evaluations=evaluations,
+        settings=QUICK.model_copy(update=changes),
+        seed=7,
+        budget=budget,
     )
 
 
-def make_objective(**changes) -> Objective:
+def make_objective(budget: int = UNLIMITED, **changes) -> Objective:
     return Objective(
-        TABLE.values, TABLE.malignant, TABLE.patients, settings=QUICK, seed=7, **changes
+        TABLE.values,
+        TABLE.malignant,
+        TABLE.patients,
+        settings=QUICK.model_copy(update=changes),
+        seed=7,
+        budget=budget,
     )
 
 
-@pytest.mark.parametrize("search", [search_svm, search_random, search_tpe])
+@pytest.mark.parametrize("search", [search_genes, search_random, search_tpe])
 def test_a_search_spends_its_evaluations_and_no_more(search):
     result = run(search)
     assert result.evaluations == 12
@@ -39,17 +54,26 @@ def test_a_search_spends_its_evaluations_and_no_more(search):
     assert result.fitness == best[-1]
 
 
-@pytest.mark.parametrize("search", [search_svm, search_grid, search_random, search_tpe])
+@pytest.mark.parametrize("search", [search_genes, search_grid, search_random, search_tpe])
 def test_a_seed_gives_the_same_search_and_none_is_worse_than_the_default(search):
     assert run(search) == run(search)
     assert run(search).fitness >= run(keep_default).fitness
 
 
+def test_finalists_meet_on_other_folds_and_the_default_is_among_them():
+    alone, again = run(search_random), run(search_random, finalists=3, final_repeats=2)
+    assert again.evaluations == alone.evaluations
+    assert again.fitness != alone.fitness
+    objective = make_objective(finalists=1)
+    objective.judge(replace(make_default(5), columns=(4,)))
+    assert objective.conclude().genome == make_default(5)
+
+
 def test_the_grid_fits_into_the_evaluations_and_keeps_all_features():
-    result = run(search_grid, evaluations=14)
+    result = run(search_grid, budget=14)
     assert 10 < result.evaluations <= 14
     assert result.genome.columns == (0, 1, 2, 3, 4)
-    assert run(search_grid, evaluations=2).evaluations <= 2
+    assert run(search_grid, budget=2).evaluations <= 2
 
 
 def test_a_repeated_candidate_costs_no_evaluation():

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from node.domain.errors import Problem
 from node.domain.report import Evidence
 from node.jobs.backoff import Backoff
+from node.jobs.commitments import Commitments
 from node.jobs.job import Job
-from node.jobs.outbox import Outbox
 from node.jobs.rows import STAGE, job_of, locked_job, move, note
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
@@ -29,7 +29,7 @@ from node.storage.tables import JobRow
 log = structlog.get_logger()
 
 
-class Claims(Outbox):
+class Claims(Commitments):
     """Jobs under lease.
 
     Parameters
@@ -45,6 +45,12 @@ class Claims(Outbox):
     delivery_maximum_attempts : int
     delivery_backoff_s, delivery_backoff_maximum_s : float
         The same for deliveries.
+    commitment : mapping of str to bool
+        Destinations of which a proof of what they accepted is sought; true where a delivery
+        fails that remains without.
+    maximum_losses : int
+        How often an object that a destination loses is sent again.
+    maximum_commitment_attempts : int
     now : callable
         Clock; aware UTC.
     generator : Generator, optional
@@ -62,6 +68,9 @@ class Claims(Outbox):
         delivery_maximum_attempts: int = 50,
         delivery_backoff_s: float = 5,
         delivery_backoff_maximum_s: float = 900,
+        commitment: Mapping[str, bool] | None = None,
+        maximum_losses: int = 3,
+        maximum_commitment_attempts: int = 5,
         now: Callable[[], datetime] = utc_now,
         generator: Generator | None = None,
     ) -> None:
@@ -70,6 +79,9 @@ class Claims(Outbox):
             lease_s=lease_s,
             maximum_attempts=delivery_maximum_attempts,
             backoff=Backoff(first_s=delivery_backoff_s, maximum_s=delivery_backoff_maximum_s),
+            commitment=commitment or {},
+            maximum_losses=maximum_losses,
+            maximum_commitment_attempts=maximum_commitment_attempts,
             now=now,
             generator=generator,
         )

@@ -108,11 +108,28 @@ class JobEventRow:
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """Where a delivery stands; ``delivery_state`` has the table of transitions."""
 
-    PENDING = "pending"
-    ACCEPTED = "accepted"
-    FAILED = "failed"
+    PENDING = "pending"  # to be sent, or under way
+    ACCEPTED = "accepted"  # the destination answered with success
+    FOUND = "found"  # a query showed that the destination holds it
+    COMMITTED = "committed"  # the destination promised to keep it
+    FAILED = "failed"  # given up; a person may have it sent again
+
+
+IN_PEER = frozenset({DeliveryState.ACCEPTED, DeliveryState.FOUND, DeliveryState.COMMITTED})
+"""The destination has taken it: it is not sent again, unless the destination loses it."""
+PROVEN = frozenset({DeliveryState.FOUND, DeliveryState.COMMITTED})
+"""More than the answer to a sending shows that the destination holds it."""
+
+
+class CommitmentState(StrEnum):
+    """How far the proof of an accepted object is."""
+
+    WANTED = "wanted"  # to be asked for
+    ASKED = "asked"  # a transaction is open, the answer may take hours
+    OVERDUE = "overdue"  # no answer, or none that tells: look whether the object is there
+    CLOSED = "closed"  # nothing more is done; the state of the delivery tells the outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +150,12 @@ class Delivery:
     not_before : datetime
     error : str
         Of the latest attempt.
+    commitment : CommitmentState or None
+        None where no commitment is asked for.
+    commitment_detail : str
+        How the proof came about, or why there is none.
+    losses : int
+        How often the destination accepted the object and lost it.
     """
 
     delivery_id: int
@@ -146,3 +169,6 @@ class Delivery:
     attempts: int
     not_before: datetime
     error: str
+    commitment: CommitmentState | None = None
+    commitment_detail: str = ""
+    losses: int = 0

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from node.domain.errors import Problem
 from node.jobs.claims import Claims, summarize
 from node.jobs.job import Job, JobEventRow
-from node.jobs.rows import event_of_line, job_of, locked_job, move, note
+from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
 from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, begin
 from node.storage.database import reading, writing
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobEventLine, JobRow
@@ -94,7 +94,7 @@ class Ledger(Claims):
             row = locked_job(session, job_id)
             if not row.series_instance_uids:
                 raise IllegalTransition(JobState(row.state), JobEvent.RETRY)
-            given_up_sending = _last_event(session, job_id) == JobEvent.SEND_FAILED
+            given_up_sending = last_event(session, job_id) == JobEvent.SEND_FAILED
             if given_up_sending and self._resend(session, job_id, at=now):
                 row.error = ""
                 move(session, row, JobEvent.RESEND, at=now)
@@ -149,9 +149,14 @@ class Ledger(Claims):
             return [job_of(row) for row in session.scalars(query)]
 
     def finished_before(self, before: datetime) -> Jobs:
-        """Return the jobs that came to rest before a moment: their files may be purged."""
+        """Return the jobs that came to rest before a moment: their files may be purged.
+
+        Not those whose results a destination may still turn out to have lost.
+        """
         query = select(JobRow).where(
-            JobRow.state.in_([state.value for state in FINISHED]), JobRow.updated_at < before
+            JobRow.state.in_([state.value for state in FINISHED]),
+            JobRow.updated_at < before,
+            ~self._awaits_proof(),
         )
         with reading(self._engine) as session:
             return [job_of(row) for row in session.scalars(query.order_by(JobRow.updated_at))]
@@ -179,6 +184,7 @@ class Ledger(Claims):
                     )
                 )
                 if heir is None:
+                    self._forget_proof(session, row.delivery_id)
                     session.delete(row)
                 else:
                     row.job_id = heir
@@ -245,8 +251,3 @@ class Ledger(Claims):
 def _job_id(row: JobRow) -> str:
     identity = (row.study_instance_uid, row.content_digest, row.bundle, row.rule)
     return sha256("\0".join(identity).encode()).hexdigest()[:32]
-
-
-def _last_event(session: Session, job_id: str) -> str | None:
-    query = select(JobEventLine.event).where(JobEventLine.job_id == job_id)
-    return session.scalar(query.order_by(JobEventLine.event_id.desc()).limit(1))

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from node.domain.report import Evidence
 from node.jobs.backoff import Backoff
-from node.jobs.job import Delivery, DeliveryState
+from node.jobs.delivery_state import DeliveryEvent, advance_delivery
+from node.jobs.job import IN_PEER, Delivery, DeliveryState
 from node.jobs.rows import delivery_of, move
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
@@ -26,6 +27,8 @@ from node.storage.database import reading, writing
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
 
 log = structlog.get_logger()
+
+Clock = Callable[[], datetime]
 
 
 class Outbox:
@@ -52,7 +55,7 @@ class Outbox:
         lease_s: float,
         maximum_attempts: int,
         backoff: Backoff,
-        now: Callable[[], datetime] = utc_now,
+        now: Clock = utc_now,
         generator: Generator | None = None,
     ) -> None:
         self._engine = engine
@@ -104,7 +107,10 @@ class Outbox:
             row = _lock(session, delivery_id)
             if row.lease_owner != owner:
                 log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
-            _release(row, state=DeliveryState.ACCEPTED, error="", at=now)
+            was_in_peer = row.state in IN_PEER
+            release(row, DeliveryEvent.ACCEPT, error="", at=now)
+            if not was_in_peer:
+                self._seek_proof(session, row, at=now)
             self._settle(session, jobs, at=now)
 
     def delivery_failed(self, delivery_id: int, owner: str, *, error: str, retry: bool) -> None:
@@ -128,9 +134,9 @@ class Outbox:
                 return
             if retry and row.attempts < self._maximum_attempts:
                 row.not_before = now + self._backoff.delay(row.attempts, self._generator)
-                _release(row, state=DeliveryState.PENDING, error=error, at=now)
+                release(row, None, error=error, at=now)
                 return
-            _release(row, state=DeliveryState.FAILED, error=error, at=now)
+            release(row, DeliveryEvent.GIVE_UP, error=error, at=now)
             self._settle(session, jobs, at=now)
 
     def deliveries(self, job_id: str) -> list[Delivery]:
@@ -162,6 +168,9 @@ class Outbox:
             jobs = session.scalars(query.with_for_update(skip_locked=True)).all()
             self._settle(session, jobs, at=self._now())
             return len(jobs)
+
+    def _seek_proof(self, session: Session, row: DeliveryRow, *, at: datetime) -> None:
+        """Hook: a destination has accepted an object; a plain outbox asks for nothing more."""
 
     def _enqueue(
         self, session: Session, job: JobRow, evidence: Sequence[Evidence], *, at: datetime
@@ -281,7 +290,7 @@ def _find_or_add(
             row = session.scalars(query).one()
         else:
             return row
-    if row.state != DeliveryState.ACCEPTED:
+    if row.state not in IN_PEER:
         row.path = str(item.path)
     if row.state == DeliveryState.FAILED:
         _reopen(row, at=at)
@@ -291,11 +300,13 @@ def _find_or_add(
 def _reopen(row: DeliveryRow, *, at: datetime) -> None:
     row.attempts = 0
     row.not_before = at
-    _release(row, state=DeliveryState.PENDING, error="", at=at)
+    release(row, DeliveryEvent.REOPEN, error="", at=at)
 
 
-def _release(row: DeliveryRow, *, state: DeliveryState, error: str, at: datetime) -> None:
-    row.state = state.value
+def release(row: DeliveryRow, event: DeliveryEvent | None, *, error: str, at: datetime) -> None:
+    """Advance a delivery, or leave it where it is, and let go of its lease."""
+    if event is not None:
+        row.state = advance_delivery(DeliveryState(row.state), event).value
     row.error = error
     row.lease_owner = ""
     row.lease_until = None

@@ -3,12 +3,13 @@
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
-from node.jobs.job import Delivery, DeliveryState, Job, JobEventRow
+from node.jobs.job import CommitmentState, Delivery, DeliveryState, Job, JobEventRow
 from node.jobs.state import JobEvent, JobState, advance
-from node.storage.tables import DeliveryRow, JobEventLine, JobRow
+from node.storage.tables import CommitmentRow, DeliveryRow, JobEventLine, JobRow
 
 STAGE = "stage"
 """Event of a line that tells that a stage began; it is no transition."""
@@ -86,7 +87,7 @@ def event_of_line(line: JobEventLine) -> JobEventRow:
     )
 
 
-def delivery_of(row: DeliveryRow) -> Delivery:
+def delivery_of(row: DeliveryRow, proof: CommitmentRow | None = None) -> Delivery:
     """Return a delivery as callers see it."""
     return Delivery(
         delivery_id=row.delivery_id,
@@ -100,4 +101,13 @@ def delivery_of(row: DeliveryRow) -> Delivery:
         attempts=row.attempts,
         not_before=row.not_before,
         error=row.error,
+        commitment=None if proof is None else CommitmentState(proof.state),
+        commitment_detail="" if proof is None else proof.detail,
+        losses=0 if proof is None else proof.losses,
     )
+
+
+def last_event(session: Session, job_id: str) -> str | None:
+    """Return the latest event in the history of a job."""
+    query = select(JobEventLine.event).where(JobEventLine.job_id == job_id)
+    return session.scalar(query.order_by(JobEventLine.event_id.desc()).limit(1))

@@ -9,8 +9,11 @@
              '--LAPSE---------' | '--GIVE_UP--> FAILED
                                 '----REJECT--> REJECTED <- REFUSE
 
-CANCEL leads from QUEUED, RUNNING and SENDING to CANCELLED; RETRY, by a person, leads from FAILED,
-REJECTED and CANCELLED back to QUEUED. Nothing but ``advance`` and ``begin`` names a job's state.
+LOST leads from DELIVERED, and from FAILED by SEND_FAILED, back to SENDING: a destination has lost
+what it had accepted. COMMITTED leaves a job DELIVERED and tells that every object is proven to be
+where it was sent. CANCEL leads from QUEUED, RUNNING and SENDING to CANCELLED; RETRY, by a person,
+leads from FAILED, REJECTED and CANCELLED back to QUEUED. Nothing but ``advance`` and ``begin``
+names a job's state.
 """
 
 from collections.abc import Mapping
@@ -47,6 +50,8 @@ class JobEvent(StrEnum):
     SEND_FAILED = "send-failed"  # nothing is left to send and a delivery was given up
     RETRY = "retry"  # a person wants it done again
     RESEND = "resend"  # a person wants given-up deliveries sent again
+    LOST = "lost"  # a destination lost an object that it had accepted; it is sent again
+    COMMITTED = "committed"  # every destination is known to hold every object
     CANCEL = "cancel"
 
 
@@ -69,6 +74,9 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType(
         (JobState.SENDING, JobEvent.ACCEPTED): JobState.DELIVERED,
         (JobState.SENDING, JobEvent.SEND_FAILED): JobState.FAILED,
         (JobState.SENDING, JobEvent.CANCEL): JobState.CANCELLED,
+        (JobState.DELIVERED, JobEvent.LOST): JobState.SENDING,
+        (JobState.DELIVERED, JobEvent.COMMITTED): JobState.DELIVERED,
+        (JobState.FAILED, JobEvent.LOST): JobState.SENDING,
         (JobState.FAILED, JobEvent.RETRY): JobState.QUEUED,
         (JobState.FAILED, JobEvent.RESEND): JobState.SENDING,
         (JobState.REJECTED, JobEvent.RETRY): JobState.QUEUED,
@@ -77,7 +85,7 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType(
 )
 
 FINISHED = frozenset({JobState.DELIVERED, JobState.FAILED, JobState.REJECTED, JobState.CANCELLED})
-"""States that nothing leaves without a person."""
+"""States that nothing leaves without a person, or a destination that loses objects."""
 
 
 class IllegalTransition(ValueError):

@@ -171,3 +171,71 @@ class JobDeliveryRow(Table):
     delivery_id: Mapped[int] = mapped_column(
         ForeignKey("deliveries.delivery_id"), primary_key=True, index=True
     )
+
+
+class CommitmentRow(Table):
+    """The proof of one accepted delivery: asked for, awaited, or done with."""
+
+    __tablename__ = "commitments"
+
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("deliveries.delivery_id"), primary_key=True, autoincrement=False
+    )
+    destination: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    transaction_uid: Mapped[str] = mapped_column(UID)
+    """The latest one that asked; empty before the first."""
+    due_at: Mapped[datetime]
+    """When to ask; when the answer is overdue, once it is asked for."""
+    attempts: Mapped[int]
+    losses: Mapped[int]
+    accepted_at: Mapped[datetime]
+    detail: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "state", "due_at"),)
+
+
+class CommitmentTransactionRow(Table):
+    """A Storage Commitment request to a destination; its answer may come after a restart."""
+
+    __tablename__ = "commitment_transactions"
+
+    transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    destination: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+
+
+class CommitmentItemRow(Table):
+    """Which deliveries a transaction asks about, also after it was overdue."""
+
+    __tablename__ = "commitment_items"
+
+    transaction_uid: Mapped[str] = mapped_column(
+        ForeignKey("commitment_transactions.transaction_uid"), primary_key=True
+    )
+    delivery_id: Mapped[int] = mapped_column(
+        ForeignKey("deliveries.delivery_id"), primary_key=True, index=True, autoincrement=False
+    )
+
+
+class CommitmentRequestRow(Table):
+    """A peer's request that this node commits to objects, until the peer has its answer."""
+
+    __tablename__ = "commitment_requests"
+
+    request_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    transaction_uid: Mapped[str] = mapped_column(UID)
+    objects: Mapped[list[list[str]]] = mapped_column(JSON)
+    """Pairs of SOP Class UID and SOP Instance UID."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    not_before: Mapped[datetime]
+    received_at: Mapped[datetime]
+    error: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("calling_ae_title", "transaction_uid"),
+        Index(None, "state", "not_before"),
+    )

@@ -32,6 +32,9 @@ running   cancel        cancelled
 sending   accepted      delivered
 sending   send-failed   failed
 sending   cancel        cancelled
+delivered lost          sending
+delivered committed     delivered
+failed    lost          sending
 failed    retry         queued
 failed    resend        sending
 rejected  retry         queued
@@ -56,12 +59,16 @@ def test_every_state_can_be_reached_and_left() -> None:
     reached = set(INITIAL.values()) | set(TRANSITIONS.values())
     assert reached == set(JobState)
     left = {state for state, _ in TRANSITIONS}
-    assert set(JobState) - left == {JobState.DELIVERED}
+    assert left == set(JobState)
 
 
-def test_only_a_person_leads_out_of_a_finished_state() -> None:
-    out = {event for state, event in TRANSITIONS if state in FINISHED}
-    assert out == {JobEvent.RETRY, JobEvent.RESEND}
+def test_only_a_person_or_a_loss_leads_out_of_a_finished_state() -> None:
+    out = {
+        event
+        for (state, event), following in TRANSITIONS.items()
+        if state in FINISHED and following is not state
+    }
+    assert out == {JobEvent.RETRY, JobEvent.RESEND, JobEvent.LOST}
 
 
 def test_jobs_begin_queued_or_rejected() -> None:

@@ -57,6 +57,12 @@ class Parts:
             delivery_maximum_attempts=deliver.maximum_attempts,
             delivery_backoff_s=deliver.retry_backoff_s,
             delivery_backoff_maximum_s=deliver.retry_backoff_maximum_s,
+            commitment={
+                peer.name: peer.commitment == "require"
+                for peer in self.settings.peers
+                if peer.commitment != "off"
+            },
+            maximum_losses=deliver.maximum_losses,
             generator=np.random.default_rng(),  # jitter: retries of several nodes must not meet
         )
 

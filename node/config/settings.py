@@ -62,6 +62,7 @@ class ReceiveSettings(Frozen):
     network_timeout_s: Seconds = 120
     minimum_free_disk_mb: int = Field(1024, ge=0)
     maximum_dataset_mb: int = Field(2048, ge=1)
+    answer_commitment: bool = True
     check_called_ae_title: bool = True
     called_ae_titles: tuple[AETitle, ...] = ()
     allowed_addresses: tuple[Network, ...] = ()
@@ -119,6 +120,9 @@ class DeliverSettings(Frozen):
     retry_backoff_maximum_s: float = Field(900, gt=0)
     acse_timeout_s: Seconds = 15
     dimse_timeout_s: Seconds = 60
+    commitment_wait_s: Seconds = 5
+    commitment_timeout_s: float = Field(14400, gt=0)
+    maximum_losses: int = Field(3, ge=0)
 
 
 class ReportSettings(Frozen):
@@ -200,6 +204,18 @@ class NodeSettings(Frozen):
     audit: AuditSettings = AuditSettings()
 
 
+class DicomWeb(Frozen):
+    """The DICOMweb services of a peer, used in the place of DIMSE."""
+
+    url: str = Field(pattern=r"^https?://[^\s@?#]+$", description="http(s)://HOST[:PORT]/PATH")
+    store: bool = True
+    query: bool = True
+    username: str = ""
+    password_file: AbsolutePath = ""
+    token_file: AbsolutePath = ""
+    ca_file: AbsolutePath = ""
+
+
 class Peer(Frozen):
     """One entry of ``peers.yaml``: a DICOM application entity that we send to or hear from.
 
@@ -220,6 +236,8 @@ class Peer(Frozen):
     tls_key: Path | None = None
     tls_key_password_file: Path | None = None
     tls_check_host: bool = True
+    commitment: Literal["auto", "require", "off"] = "auto"
+    dicomweb: DicomWeb | None = None
 
 
 class SeriesMatch(Frozen):
@@ -260,12 +278,33 @@ class SequenceMatch(Frozen):
     inversion_time_ms: Range | None = None
 
 
+End = Literal["first", "last"]
+
+
+class PartChoice(Frozen):
+    """Which volume of a series that holds several is meant; without a key the default holds.
+
+    ``first`` and ``last`` are those of the lowest and of the highest value. In ``image_type``
+    ``*`` and ``?`` are wildcards, and values are separated by a backslash, as in the header.
+    """
+
+    stack: Text | None = None
+    image_type: Text | None = None
+    echo_time_ms: End | float | None = None
+    b_value: End | float | None = None
+    temporal_position: End | int | None = None
+    trigger_time_ms: End | float | None = None
+    inversion_time_ms: End | float | None = None
+    acquisition: End | int | None = None
+
+
 class RoutingRule(Frozen):
     """One rule of ``routing.yaml``; the first rule that matches a series of a study wins.
 
     ``roles`` takes the place of what a bundle of several sequences says of a role: alternatives
     in the order of preference. ``prompt_labels`` says which regions of a SEG, RTSTRUCT or SR point
     at lesions, for bundles that refine them; without it, organs are left out by their usual names.
+    ``part`` says which echo, b-value, phase ... is taken of a series that holds several.
     """
 
     name: Name
@@ -274,6 +313,7 @@ class RoutingRule(Frozen):
     destinations: tuple[Name, ...] = Field(min_length=1)
     roles: dict[Name, tuple[SequenceMatch, ...]] = Field(default_factory=dict)
     prompt_labels: tuple[Text, ...] = ()
+    part: PartChoice = PartChoice()
 
 
 class Settings(Frozen):

@@ -1,11 +1,13 @@
 """Associations to peers: opened with bounded waits, told apart by why they failed."""
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from node.config.settings import DeliverSettings, Peer
@@ -24,8 +26,21 @@ def open_association(
     contexts: Iterable[PresentationContext],
     calling_ae_title: str,
     settings: DeliverSettings,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[EventHandlerType] = (),
 ) -> Iterator[Association]:
     """Open an association and release it at the end.
+
+    Parameters
+    ----------
+    peer : Peer
+    contexts : iterable of PresentationContext
+    calling_ae_title : str
+    settings : DeliverSettings
+    roles : sequence of SCP_SCU_RoleSelectionNegotiation, optional
+        Where the node answers requests of the peer on the association that it opened (PS3.7 D.3.3.4).
+    handlers : sequence of (event, handler), optional
+        For those requests.
 
     Raises
     ------
@@ -46,7 +61,8 @@ def open_association(
         peer.host,
         peer.port,
         ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected])],
+        ext_neg=list(roles),
+        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected]), *handlers],
     )
     try:
         if not association.is_established:

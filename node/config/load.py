@@ -14,7 +14,7 @@ from node.config.checks_tls import check_tls
 from node.config.document import Document, Location, read_document
 from node.config.environment import overlay
 from node.config.faults import list_faults
-from node.config.files import FILES, check_files, check_list, find_config_dir
+from node.config.files import FILES, NODE_FILE, check_files, check_list, find_config_dir
 from node.config.settings import NodeSettings, Peer, RoutingRule, Settings, TlsSettings
 from node.domain.errors import Problem, SetupFault
 
@@ -24,7 +24,11 @@ TLS_FILES = ("certificate", "key", "key_password_file", "ca")
 
 
 def load_settings(
-    config_dir: Path | None = None, *, environment: Mapping[str, str] | None = None
+    config_dir: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    home: Path | None = None,
+    routing_file: Path | None = None,
 ) -> Settings:
     """Read the settings of a node.
 
@@ -38,6 +42,10 @@ def load_settings(
         See ``find_config_dir``.
     environment : mapping, optional
         Instead of the process environment.
+    home : Path, optional
+        The directory that the files belong to, where ``config_dir`` holds copies of them.
+    routing_file : Path, optional
+        Read in the place of ``routing.yaml``.
 
     Raises
     ------
@@ -46,34 +54,53 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     directory = find_config_dir(config_dir, environment=environment)
+    home = directory if home is None else home
     problems = check_files(directory)
-    node_file, peers, routing = (
-        read_document(directory / name) if (directory / name).exists() else _absent(directory, name)
-        for name in FILES
-    )
+    node_file, peers, routing = (_read(directory / name) for name in FILES)
+    if routing_file is not None:
+        routing = read_document(routing_file)
     for document in (node_file, peers, routing):
         problems.extend(document.problems)
     node = _overlay(node_file, environment)
     node_settings = _build(NodeSettings, node, (), problems) or NodeSettings()
-    node_settings = _resolve_paths(node_settings, directory, node.origin)
+    node_settings = _resolve_paths(node_settings, home, node.origin)
     settings = Settings(
         node=node_settings,
         peers=tuple(
-            complete_peer(_resolve_peer(peer, directory), node_settings.tls)
+            complete_peer(_resolve_peer(peer, home), node_settings.tls)
             for peer in _build_list(Peer, peers, "peers", problems)
         ),
         routing=_build_list(RoutingRule, routing, "rules", problems),
     )
     problems.extend(check_node(node))
     problems.extend(check_peers(peers, node))
-    problems.extend(check_tls(node, peers, base=directory.resolve().parent))
+    problems.extend(check_tls(node, peers, base=home.resolve().parent))
     if routing.path.exists() and routing.readable:
-        models_dir = _find_models_dir(node, directory)
+        models_dir = _find_models_dir(node, home)
         problems.extend(check_routing(routing, peers, node, models_dir=models_dir))
     if problems:
         count = f"{len(problems)} fault{'s' if len(problems) > 1 else ''}"
         raise SetupFault(f"{count} in the configuration {directory}", _in_order(problems))
     return settings
+
+
+def load_node_settings(
+    config_dir: Path, *, home: Path, environment: Mapping[str, str] | None = None
+) -> NodeSettings:
+    """Read ``node.yaml`` alone, as ``load_settings`` does, without asking what else is there.
+
+    Raises
+    ------
+    SetupFault
+        With one Problem for each fault in the file.
+    """
+    environment = os.environ if environment is None else environment
+    node = _overlay(_read(config_dir / NODE_FILE), environment)
+    problems = [*node.problems]
+    settings = _build(NodeSettings, node, (), problems)
+    if problems or settings is None:
+        raise SetupFault(f"{config_dir / NODE_FILE} cannot be used", problems)
+    return _resolve_paths(settings, home, node.origin)
 
 
 def _overlay(document: Document, environment: Mapping[str, str]) -> Document:
@@ -83,8 +110,8 @@ def _overlay(document: Document, environment: Mapping[str, str]) -> Document:
     return replace(document, value=value, origin=origin)
 
 
-def _absent(directory: Path, name: str) -> Document:
-    return Document(path=directory / name, value={})
+def _read(path: Path) -> Document:
+    return read_document(path) if path.exists() else Document(path=path, value={})
 
 
 def _build(

@@ -20,7 +20,7 @@ from node.training.feature_choice import read_reproducibility
 from node.training.feature_table import FeatureTable, build_feature_table
 from node.training.fit_svm import FittedClassifier, fit_classifier
 from node.training.judge_bundle import choose_test_set, judge_test_set
-from node.training.judge_report import write_bundle_report
+from node.training.judge_report import draw_failures, write_bundle_report
 from node.training.model_card import write_card
 from node.training.package import (
     add_golden,
@@ -125,8 +125,12 @@ def _measure(
             fitted, bundle.path / PLOTS, settings=recipe.classifier, seed=recipe.seed
         )
         (bundle.path / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    write_bundle_report(bundle.path / REPORT, bundle, judged)
-    write_card(bundle, recipe, judged.figures)
+    failures = draw_failures(judged)
+    for number, picture in enumerate(failures, start=1):
+        (bundle.path / PLOTS).mkdir(exist_ok=True)
+        (bundle.path / PLOTS / f"failures-{number}.png").write_bytes(picture.png)
+    write_bundle_report(bundle.path / REPORT, bundle, judged, failures=failures)
+    write_card(bundle, recipe, judged.figures, failures=[one.caption for one in failures])
     return reseal(bundle)
 
 

@@ -29,6 +29,7 @@ def write_bundle_report(
     *,
     partial: bool = False,
     robustness: Sequence[RobustnessPoint] = (),
+    failures: Sequence[Picture] | None = None,
 ) -> None:
     """Write the report of a bundle as one HTML file.
 
@@ -41,6 +42,8 @@ def write_bundle_report(
         Only a part of the test set was judged.
     robustness : sequence of RobustnessPoint
         Curves to be shown.
+    failures : sequence of Picture, optional
+        As ``draw_failures`` gives them, if they were drawn already.
     """
     about = describe_bundle(bundle, judged, partial=partial)
     sections = build_sections(
@@ -48,7 +51,7 @@ def write_bundle_report(
         judged.figures,
         judged.results,
         robustness=draw_robustness(robustness),
-        failures=draw_failures(judged),
+        failures=draw_failures(judged) if failures is None else failures,
     )
     version = importlib.metadata.version("onconode")
     write_html_report(

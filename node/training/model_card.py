@@ -1,6 +1,6 @@
 """The model card of a bundle, written from its measured figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -33,8 +33,24 @@ ASSESSMENT = (
 )
 
 
-def write_card(bundle: Bundle, recipe: Recipe, figures: dict[str, Any]) -> Path:
-    """Write ``MODEL_CARD.md``; every figure comes from ``figures``, none is typed in."""
+def write_card(
+    bundle: Bundle,
+    recipe: Recipe,
+    figures: dict[str, Any],
+    *,
+    failures: Sequence[str] = (),
+) -> Path:
+    """Write ``MODEL_CARD.md``; every figure comes from ``figures``, none is typed in.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    recipe : Recipe
+    figures : dict
+        As in ``metrics.json``.
+    failures : sequence of str
+        Captions of ``plots/failures-1.png`` and those after it.
+    """
     manifest = bundle.manifest
     table = "\n".join(
         f"| {name} | {_value(figure)} | {_size(figure)} |" for name, figure in _rows(figures)
@@ -93,9 +109,20 @@ patients.{_explain_assessment(manifest)}
 {_brier(figures)}
 `onconode evaluate --bundle {manifest.name}/{manifest.version} --data DIR{negatives}`
 measures them again.
-"""
+{_show_failures(failures)}"""
     )
     return path
+
+
+def _show_failures(captions: Sequence[str]) -> str:
+    """Show the pictures of the worst cases that stand beside the plots."""
+    if not captions:
+        return ""
+    pictures = "\n\n".join(
+        f"![{caption}](plots/failures-{number}.png)\n\n{caption}"
+        for number, caption in enumerate(captions, start=1)
+    )
+    return f"\n## Where it fails\n\n{pictures}\n"
 
 
 def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:

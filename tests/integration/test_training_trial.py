@@ -1,6 +1,7 @@
 """A tiny run of every training command on the real data, and the bundle that comes out of it."""
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,10 @@ def test_train_package_and_verify(trial, tmp_path):
     assert f"{metrics['dice']['value']:.3f}" in card
     assert set(metrics["split_patients"]["with_tumour"]) == {"train", "validation", "test"}
     assert (bundle.path / "report.html").read_text().startswith("<!doctype html>")
-    assert (bundle.path / "plots").is_dir() == (bundle.manifest.classifier is not None)
+    shown = re.findall(r"!\[.+\]\((plots/.+\.png)\)", card)
+    assert shown
+    assert all((bundle.path / name).read_bytes().startswith(b"\x89PNG") for name in shown)
+    assert (bundle.path / "plots" / "projection.npz").exists() == bool(bundle.manifest.classifier)
 
     config = tmp_path / "dicom_conf"
     shutil.copytree(ROOT / "dicom_conf", config)

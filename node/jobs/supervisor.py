@@ -56,6 +56,8 @@ class Supervisor:
     before_start : callable, optional
         Called once while the lock is held and no child runs: the moment to take back what an
         earlier node on this directory had leased.
+    on_hangup : callable, optional
+        Called at SIGHUP, between two looks at the children; must raise nothing.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Supervisor:
         drain_s: float = 30.0,
         fatal_exit_codes: frozenset[int] = frozenset(),
         before_start: Callable[[], object] | None = None,
+        on_hangup: Callable[[], object] | None = None,
     ) -> None:
         self._children = [_Child(name=name, argv=tuple(argv)) for name, argv in children]
         self._run_dir = run_dir
@@ -76,14 +79,16 @@ class Supervisor:
         self._drain_s = drain_s
         self._fatal_exit_codes = fatal_exit_codes
         self._before_start = before_start
+        self._on_hangup = on_hangup
+        self._hung_up = threading.Event()
         self._stop = threading.Event()
         self._kill = threading.Event()
 
     def run(self) -> int:
         """Start the children and keep them alive until told to stop.
 
-        SIGTERM and SIGINT stop; a second one kills without draining. They are only handled when
-        this runs in the main thread.
+        SIGTERM and SIGINT stop; a second one kills without draining. SIGHUP calls ``on_hangup``.
+        They are only handled when this runs in the main thread.
 
         Returns
         -------
@@ -96,7 +101,10 @@ class Supervisor:
             Another node runs on the same directory.
         """
         self._run_dir.mkdir(parents=True, exist_ok=True)
-        with hold_lock(self._run_dir / "supervisor.lock"), _on_signals(self._ask_to_stop):
+        with (
+            hold_lock(self._run_dir / "supervisor.lock"),
+            _on_signals(self._ask_to_stop, self._hung_up.set if self._on_hangup else None),
+        ):
             _write_pid(self._run_dir / "supervisor.pid", os.getpid())
             if self._before_start is not None:
                 self._before_start()
@@ -115,6 +123,9 @@ class Supervisor:
 
     def _keep_alive(self, lifeline: int) -> int:
         while not self._stop.is_set():
+            if self._on_hangup is not None and self._hung_up.is_set():
+                self._hung_up.clear()
+                self._on_hangup()
             for child in self._children:
                 if child.process is None:
                     if time.monotonic() >= child.start_not_before_s:
@@ -195,17 +206,32 @@ def hold_lock(path: Path) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds a lock file, which means that a node runs there."""
+    try:
+        with path.open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
-def _on_signals(act: Callable[[], None]) -> Iterator[None]:
-    """Act on SIGTERM and SIGINT for a while; only the main thread can."""
+def _on_signals(stop: Callable[[], None], hang_up: Callable[[], None] | None) -> Iterator[None]:
+    """Act on SIGTERM, SIGINT and SIGHUP for a while; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    acts = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    if hang_up is not None:
+        acts[signal.SIGHUP] = hang_up
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        act()
+    def handle(number: int, _frame: FrameType | None) -> None:
+        acts[signal.Signals(number)]()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in acts}
     try:
         yield
     finally:

@@ -124,6 +124,17 @@ class Listener:
         self._server = self._thread = None
         log.info("listener.stopped", aborted=sum(each.is_aborted for each in associations))
 
+    def take_up(self, settings: NodeSettings, peers: tuple[Peer, ...]) -> None:
+        """Let a changed configuration decide about new associations; open ones go on.
+
+        Raises
+        ------
+        SetupFault
+            Nobody would be allowed to send; all stays as it was.
+        """
+        self._ae.require_calling_aet = _calling_titles(settings, peers)
+        self._settings, self._peers = settings, peers
+
     def _application_entity(self) -> AE:
         settings = self._settings
         ae = AE(ae_title=settings.ae_title)
@@ -136,14 +147,7 @@ class Listener:
         ae.dimse_timeout = settings.receive.dimse_timeout_s or None
         ae.network_timeout = settings.receive.network_timeout_s or None
         ae.require_called_aet = True
-        if not settings.accept_unknown_peers:
-            # an empty list would mean everybody
-            if not self._peers:
-                raise SetupFault(
-                    "accept_unknown_peers is false and peers.yaml names no peer: nobody could "
-                    "send; add the senders, or set accept_unknown_peers to true"
-                )
-            ae.require_calling_aet = sorted({peer.ae_title for peer in self._peers})
+        ae.require_calling_aet = _calling_titles(settings, self._peers)
         return ae
 
     def _bind(self) -> ListeningServer:
@@ -168,6 +172,18 @@ class Listener:
                 "in node.yaml"
             ) from error
         return cast("ListeningServer", server)  # typed as its base class
+
+
+def _calling_titles(settings: NodeSettings, peers: tuple[Peer, ...]) -> list[str]:
+    """Return who may associate; an empty list means everybody."""
+    if settings.accept_unknown_peers:
+        return []
+    if not peers:
+        raise SetupFault(
+            "accept_unknown_peers is false and peers.yaml names no peer: nobody could "
+            "send; add the senders, or set accept_unknown_peers to true"
+        )
+    return sorted({peer.ae_title for peer in peers})
 
 
 def _log_accepted(event: Event) -> None:

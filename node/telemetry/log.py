@@ -40,6 +40,9 @@ LIBRARY_ENVIRONMENT: Mapping[str, str] = {
 """Read by libraries when they are imported; what the operator has set already stays."""
 
 
+OWN_LOGGERS = ("node", "__main__")
+
+
 def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | None = None) -> None:
     """Set up structlog and the standard library's logging for this process.
 
@@ -89,6 +92,12 @@ def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | N
     warnings.showwarning = _show_warning
 
 
+def change_level(level: str) -> None:
+    """Change the least level of the node's own messages while it runs."""
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(level)
+
+
 def _render(settings: LogSettings, *, colors: bool) -> list[structlog.typing.Processor]:
     if settings.json_lines:
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -107,8 +116,7 @@ def _set_levels(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in ("node", "__main__"):
-        logging.getLogger(name).setLevel(level)
+    change_level(level)
     for name, least in QUIET.items():
         library = logging.getLogger(name)
         library.setLevel(least)

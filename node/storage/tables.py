@@ -239,3 +239,46 @@ class CommitmentRequestRow(Table):
         UniqueConstraint("calling_ae_title", "transaction_uid"),
         Index(None, "state", "not_before"),
     )
+
+
+class AssociationRow(Table):
+    """An association that was asked for here, and what came of it."""
+
+    __tablename__ = "associations"
+
+    association_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    """Rises with time: the lowest are forgotten first."""
+    token: Mapped[str] = mapped_column(String(32), unique=True)
+    listener: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(Text)
+    port: Mapped[int]
+    """That of the node which was called."""
+    tls: Mapped[str] = mapped_column(String(16))
+    certificate: Mapped[str] = mapped_column(Text)
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    called_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    peer: Mapped[str] = mapped_column(String(64))
+    result: Mapped[str] = mapped_column(String(16))
+    rejection: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(Text)
+    accepted: Mapped[dict[str, list[str]]] = mapped_column(JSON)
+    """Transfer syntax -> SOP classes."""
+    refused: Mapped[list[list[Any]]] = mapped_column(JSON)
+    """[SOP class, reason, proposed transfer syntaxes] of each context."""
+    objects_stored: Mapped[int]
+    objects_refused: Mapped[int]
+    bytes_stored: Mapped[int] = mapped_column(BigInteger)
+
+
+class PeerSyntaxRow(Table):
+    """What a peer said last to a SOP class in a transfer syntax, when the node proposed it."""
+
+    __tablename__ = "peer_syntaxes"
+
+    peer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    accepted: Mapped[bool]
+    negotiated_at: Mapped[datetime]

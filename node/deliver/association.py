@@ -38,7 +38,7 @@ def open_association(
     calling_ae_title : str
     settings : DeliverSettings
     roles : sequence of SCP_SCU_RoleSelectionNegotiation, optional
-        Where the node answers requests of the peer on the association that it opened (PS3.7 D.3.3.4).
+        Where the node answers requests of the peer on the association that it opened.
     handlers : sequence of (event, handler), optional
         For those requests.
 

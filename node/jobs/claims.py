@@ -70,7 +70,7 @@ class Claims(Commitments):
         delivery_backoff_maximum_s: float = 900,
         commitment: Mapping[str, bool] | None = None,
         maximum_losses: int = 3,
-        maximum_commitment_attempts: int = 5,
+        maximum_commitment_attempts: int = 20,
         now: Callable[[], datetime] = utc_now,
         generator: Generator | None = None,
     ) -> None:

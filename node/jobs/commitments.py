@@ -30,6 +30,8 @@ from node.storage.tables import (
 
 log = structlog.get_logger()
 
+MAXIMUM_LOOKS = 100
+"""How often a destination that cannot be queried is tried: a day, with the usual back-off."""
 OPEN = (CommitmentState.WANTED.value, CommitmentState.ASKED.value, CommitmentState.OVERDUE.value)
 
 
@@ -166,11 +168,20 @@ class Commitments(Proofs):
         self._conclude(delivery_id, None, detail)
 
     def look_again(self, delivery_id: int, *, detail: str) -> None:
-        """Record that the destination could not be asked now; look again after a back-off."""
+        """Record that the destination could not be asked now; look again after a back-off.
+
+        In the end it stays unproven: nothing waits for ever, and files must be purged some day.
+        """
         now = self._now()
         with writing(self._engine) as session:
+            self._lock_jobs(session, [delivery_id])
+            row = session.get(DeliveryRow, delivery_id, with_for_update=True)
             proof = session.get(CommitmentRow, delivery_id, with_for_update=True)
-            if proof is not None and proof.state == CommitmentState.OVERDUE:
+            if row is None or proof is None or proof.state != CommitmentState.OVERDUE:
+                return
+            if proof.attempts >= self._maximum_asked + MAXIMUM_LOOKS:
+                self._leave_unproven(session, row, proof, detail, at=now)
+            else:
                 proof.attempts += 1
                 proof.detail = detail
                 proof.due_at = now + self._backoff.delay(proof.attempts, self._generator)

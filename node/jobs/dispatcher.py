@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,6 +11,7 @@ from node.config.settings import JobSettings
 from node.jobs.clocks import Clocks
 from node.jobs.engine import Engine
 from node.jobs.ledger import Ledger
+from node.jobs.rounds import DestinationRounds
 from node.jobs.running import RunningJobs
 from node.jobs.sending import Deliver, SendingBatches
 from node.storage.clock import utc_now
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 MAXIMUM_IN_FLIGHT = 1024
 """Bound for an existing cluster, whose capacity we do not set."""
 PURGE_EVERY_S = 3600.0
+ROUND_EVERY_S = 1.0
 
 
 class Dispatcher:
@@ -42,6 +44,8 @@ class Dispatcher:
         Name of this dispatcher, different on every host that shares a database.
     purge : callable, optional
         Removes files and rows of what came to rest before a moment.
+    rounds : sequence of DestinationRounds, optional
+        What else is asked of destinations, or told to them.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class Dispatcher:
         settings: JobSettings,
         owner: str,
         purge: Callable[[datetime], object] | None = None,
+        rounds: Sequence[DestinationRounds] = (),
     ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._settings = settings
         self._purge = purge
+        self._rounds = tuple(rounds)
         self._stop = threading.Event()
         maximum = MAXIMUM_IN_FLIGHT if settings.scheduler_address else settings.workers
         self._running = RunningJobs(ledger, engine, owner=owner, maximum=maximum)
@@ -71,6 +77,8 @@ class Dispatcher:
         self._clocks.add("send", self._sending.tick, every_s=soon_s)
         self._clocks.add("lapse", self._look_for_lapsed, every_s=guard_s)
         self._clocks.add("renew", self._renew, every_s=guard_s)
+        for each in self._rounds:
+            self._clocks.add(each.name, each.tick, every_s=max(soon_s, ROUND_EVERY_S))
         if purge is not None:
             self._clocks.add("purge", self._purge_old, every_s=PURGE_EVERY_S)
 
@@ -84,6 +92,8 @@ class Dispatcher:
         """Stop the clocks, let sendings end, and put back what no worker has begun."""
         self._clocks.stop()
         drained = self._sending.close(timeout_s=timeout_s)
+        for each in self._rounds:
+            drained &= each.close(timeout_s=timeout_s)
         self._engine.close()
         released = self._running.release_waiting()
         log.info("dispatcher.stopped", drained=drained, jobs_released=released)

@@ -28,6 +28,8 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext, build_context
 
+from node.dicom.commitment import STORAGE_COMMITMENT
+
 TRANSFER_SYNTAXES = (
     # the acceptor's order decides: uncompressed first, so that nothing is decoded twice
     ExplicitVRLittleEndian,
@@ -66,8 +68,19 @@ def storage_classes() -> tuple[str, ...]:
     return (*standard, *PRIVATE_STORAGE_CLASSES)
 
 
-def accepted_contexts() -> list[PresentationContext]:
-    """Return the presentation contexts of the listener."""
+def accepted_contexts(*, commitment: bool = False) -> list[PresentationContext]:
+    """Return the presentation contexts of the listener.
+
+    Parameters
+    ----------
+    commitment : bool
+        Storage Commitment too, in both roles: peers ask us, and answer what we asked them.
+    """
     syntaxes: list[str | UID] = [*TRANSFER_SYNTAXES]
     storage = [build_context(uid, syntaxes) for uid in storage_classes()]
-    return [build_context(VERIFICATION, syntaxes[:UNCOMPRESSED]), *storage]
+    contexts = [build_context(VERIFICATION, syntaxes[:UNCOMPRESSED]), *storage]
+    if commitment:
+        context = build_context(STORAGE_COMMITMENT, syntaxes[:UNCOMPRESSED])
+        context.scu_role = context.scp_role = True
+        contexts.append(context)
+    return contexts

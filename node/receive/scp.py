@@ -18,6 +18,7 @@ from node.config.settings import NodeSettings, Peer
 from node.domain.errors import SetupFault
 from node.receive.c_echo import answer_echo
 from node.receive.c_store import StoreService
+from node.receive.commitment import CommitmentService
 from node.receive.contexts import accepted_contexts
 from node.receive.file_meta import (
     IMPLEMENTATION_CLASS_UID,
@@ -46,6 +47,8 @@ class Listener:
         Who may associate where ``accept_unknown_peers`` is false.
     store : InstanceStore
     spool : Spool
+    commitment : CommitmentService, optional
+        Without it, Storage Commitment is not offered.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Listener:
         peers: tuple[Peer, ...],
         store: InstanceStore,
         spool: Spool,
+        commitment: CommitmentService | None = None,
     ) -> None:
+        self._commitment = commitment
         self._settings = settings
         self._peers = peers
         self._store = store
@@ -152,15 +157,17 @@ class Listener:
 
     def _bind(self) -> ListeningServer:
         address = (self._settings.bind_address, self._settings.port)
+        commitment = self._commitment
         try:
             server = self._ae.make_server(
                 address,
-                contexts=accepted_contexts(),
+                contexts=accepted_contexts(commitment=commitment is not None),
                 evt_handlers=[
                     (evt.EVT_C_ECHO, answer_echo),
                     (evt.EVT_ACCEPTED, _log_accepted),
                     (evt.EVT_REJECTED, _log_rejected),
                     (evt.EVT_ABORTED, _log_aborted),
+                    *(commitment.handlers if commitment is not None else ()),
                 ],
                 server_class=ListeningServer,
                 sink=self._service,

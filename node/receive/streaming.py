@@ -23,8 +23,9 @@ from node.storage.spool import IncomingFile, Spool
 log = structlog.get_logger()
 
 INVALID_PDU = "Evt19"  # pynetdicom's name of the event that ends an association by A-ABORT
-# Commands, and the data sets of other messages, for which the node has no service.
+# Commands, and the data sets of messages that are no objects.
 MAXIMUM_COMMAND_BYTES = 1 << 16
+MAXIMUM_REQUEST_BYTES = 4 << 20  # a request for commitment to 20,000 objects
 DISK_CHECK_EVERY_BYTES = 64 << 20
 
 COMMAND_FRAGMENT = 0x01  # bits of the message control header, PS3.8 annex E.2
@@ -183,7 +184,7 @@ class StreamingProvider(DIMSEServiceProvider):
         control, is_last = fragment[0], bool(fragment[0] & LAST_FRAGMENT)
         if control & COMMAND_FRAGMENT:
             self._command += memoryview(fragment)[1:]
-            _check_size(len(self._command))
+            _check_size(len(self._command), MAXIMUM_COMMAND_BYTES)
             if is_last:
                 command = bytes(self._command)
                 self._command.clear()
@@ -194,7 +195,7 @@ class StreamingProvider(DIMSEServiceProvider):
                 self._finish()
         else:
             self._other_bytes += len(fragment)
-            _check_size(self._other_bytes)
+            _check_size(self._other_bytes, MAXIMUM_REQUEST_BYTES)
             self._pass_on(context_id, fragment)
 
     def _begin(self, context_id: int, command: bytes) -> None:
@@ -231,6 +232,6 @@ class StreamingProvider(DIMSEServiceProvider):
         super().receive_primitive(part)
 
 
-def _check_size(size_bytes: int) -> None:
-    if size_bytes > MAXIMUM_COMMAND_BYTES:
-        raise ValueError(f"a message of more than {MAXIMUM_COMMAND_BYTES} bytes that is no object")
+def _check_size(size_bytes: int, maximum_bytes: int) -> None:
+    if size_bytes > maximum_bytes:
+        raise ValueError(f"a message of more than {maximum_bytes} bytes that is no object")

@@ -165,10 +165,17 @@ class StreamingAssociation(Association):
     ----------
     ae : AE
     sink : StoreSink
+
+    Attributes
+    ----------
+    follow_ups : list of callable
+        What the handler of a request wants done once the request is answered, in the thread that
+        also takes the peer's answers: nobody else can take them meanwhile.
     """
 
     def __init__(self, ae: Any, sink: StoreSink) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
+        self.follow_ups: list[Callable[[], None]] = []
         self._streaming = StreamingProvider(self, sink)
         self.dimse = self._streaming
         # the network thread waits in BoundedSocket.ready, the reactor in StreamingProvider
@@ -190,6 +197,11 @@ class StreamingAssociation(Association):
             self._streaming.abandon()
             if isinstance(self.dul.socket, BoundedSocket):
                 self.dul.socket.close_wakers()
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        super()._serve_request(msg, context_id)
+        while self.follow_ups and self.is_established:
+            self.follow_ups.pop(0)()
 
     def end(self) -> None:
         """End the association, or the connection on which none was requested yet."""

@@ -17,6 +17,8 @@ from node.storage.database import reading, writing
 from node.storage.tables import InstanceRow, QuarantinedRow, StudyRow
 
 TICK = timedelta(microseconds=1)
+CHUNK = 500
+"""UIDs in one query; databases have a limit of parameters."""
 RACES = 3
 """How often a record may lose to another: once for the study, once for the UID, one to spare."""
 
@@ -136,6 +138,18 @@ class InstanceStore:
         with reading(self._engine) as session:
             row = session.scalar(query)
             return None if row is None else _received(row)
+
+    def held_classes(self, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+        """Return SOP Instance UID -> SOP Class UID of those whose files are there."""
+        held = {}
+        for start in range(0, len(sop_instance_uids), CHUNK):
+            query = select(
+                InstanceRow.sop_instance_uid, InstanceRow.sop_class_uid, InstanceRow.path
+            ).where(InstanceRow.sop_instance_uid.in_(sop_instance_uids[start : start + CHUNK]))
+            with reading(self._engine) as session:
+                rows = session.execute(query).all()
+            held.update({uid: sop_class for uid, sop_class, path in rows if Path(path).is_file()})
+        return held
 
     def quiet_studies(self, *, before: datetime) -> list[str]:
         """Return the UIDs of dirty studies whose last object came before a moment."""

@@ -7,8 +7,16 @@ from node.domain.study import InstanceRef, Series
 
 
 def content_digest(series: Series) -> str:
-    """SHA-256 over SOP Instance UIDs and content hashes; the order of instances is irrelevant."""
-    return digest_instances(series.instances)
+    """SHA-256 over SOP Instance UIDs and content hashes; the order of instances is irrelevant.
+
+    Of a series that holds several volumes it also tells which was taken: those of one multi-frame
+    object have the same instances.
+    """
+    instances = digest_instances(series.instances)
+    if series.part is None:
+        return instances
+    labels = "".join(f"{name} {value}\n" for name, value in sorted(series.part.labels.items()))
+    return hashlib.sha256(f"{instances}\n{labels}".encode()).hexdigest()
 
 
 def digest_roles(series: Sequence[Series]) -> str:

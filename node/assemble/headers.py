@@ -11,8 +11,8 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.multival import MultiValue
 
+from node.dicom.functional_groups import PER_FRAME, SHARED, as_text, attributes_of_groups, group_of
 from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef, Series, Study
 from node.storage.instances import ReceivedInstance
@@ -58,7 +58,16 @@ _WANTED = [
     "SeriesInstanceUID",
     "Modality",
     "InstanceNumber",
+    "ImagePositionPatient",
+    # what the attributes of Enhanced objects are taken from
+    SHARED,
+    PER_FRAME,
+    "AnatomicRegionSequence",
+    "ContrastBolusAgentSequence",
+    "EchoPlanarPulseSequence",
+    "EchoPulseSequence",
 ]
+Place = tuple[float, float, float]
 _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE})
 """Troubles of the machine, not of the file: another try may read it."""
@@ -77,7 +86,10 @@ class Header:
     order : int
         InstanceNumber, 0 if there is none.
     attributes : mapping of str to str
-        See ``ATTRIBUTES``; only those that have a value.
+        See ``ATTRIBUTES``; only those that have a value. Those of an Enhanced object are of its
+        first frame.
+    places : frozenset of tuple
+        Positions of its frames.
     """
 
     instance: InstanceRef
@@ -86,6 +98,7 @@ class Header:
     modality: str
     order: int
     attributes: dict[str, str]
+    places: frozenset[Place] = frozenset()
 
 
 def read_header(source: Path | InstanceRef) -> Header:
@@ -110,7 +123,8 @@ def read_header(source: Path | InstanceRef) -> Header:
             series_instance_uid=str(dataset.SeriesInstanceUID),
             modality=str(dataset.get("Modality") or ""),
             order=_order_of(dataset),
-            attributes=_texts_of(dataset),
+            attributes=attributes_of_groups(dataset) | _texts_of(dataset),
+            places=_places_of(dataset),
         )
     except _UNREADABLE as fault:
         if isinstance(fault, OSError) and fault.errno in _PASSING:
@@ -206,18 +220,27 @@ def _series_of(headers: list[Header]) -> Series:
         modality=first.modality,
         instances=tuple(header.instance for header in headers),
         attributes=first.attributes,
+        places=len(frozenset[Place]().union(*(header.places for header in headers))),
     )
 
 
+def _places_of(dataset: Dataset) -> frozenset[Place]:
+    """Positions of all frames, rounded; damaged ones are left to the checks of the geometry."""
+    frames = range(len(dataset.get(PER_FRAME) or ()))
+    holders = [group_of(dataset, frame, "PlanePositionSequence") for frame in frames] or [dataset]
+    places = set()
+    for holder in holders:
+        try:
+            x, y, z = (round(float(value), 2) for value in holder.get("ImagePositionPatient") or ())
+        except (TypeError, ValueError):
+            continue
+        places.add((x, y, z))
+    return frozenset(places)
+
+
 def _texts_of(dataset: Dataset) -> dict[str, str]:
-    texts = {}
-    for keyword in ATTRIBUTES:
-        value = dataset.get(keyword)
-        if isinstance(value, MultiValue):
-            value = "\\".join(str(part) for part in value)
-        if value not in (None, ""):
-            texts[keyword] = str(value)
-    return texts
+    values = {keyword: dataset.get(keyword) for keyword in ATTRIBUTES}
+    return {keyword: as_text(value) for keyword, value in values.items() if value not in (None, "")}
 
 
 def _refer_to(path: Path, dataset: Dataset) -> InstanceRef:

@@ -14,25 +14,23 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from node.dicom.functional_groups import IN_GROUPS, PER_FRAME, SHARED, as_text, group_of, value_of
 from node.domain.study import InstanceRef
 
 SPLITTING = (
+    "StackID",
+    "ImageType",
     "EchoTime",
     "DiffusionBValue",
+    "DiffusionGradientOrientation",
     "TemporalPositionIdentifier",
-    "AcquisitionNumber",
-    "InversionTime",
     "TriggerTime",
-    "ImageType",
+    "InversionTime",
+    "AcquisitionNumber",
+    "AcquisitionTime",
 )
-"""Attributes that tell apart several images of one place."""
+"""Attributes that tell apart several images of one place, the most telling first."""
 
-_FRAME_SPLITTING = {
-    "EchoTime": ("MREchoSequence", "EffectiveEchoTime"),
-    "DiffusionBValue": ("MRDiffusionSequence", "DiffusionBValue"),
-    "TemporalPositionIdentifier": ("FrameContentSequence", "TemporalPositionIndex"),
-    "AcquisitionNumber": ("FrameContentSequence", "FrameAcquisitionNumber"),
-}
 _WANTED = [
     *SPLITTING,
     "SOPInstanceUID",
@@ -48,8 +46,8 @@ _WANTED = [
     "PixelSpacing",
     "SliceThickness",
     "SpacingBetweenSlices",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    SHARED,
+    PER_FRAME,
 ]
 
 
@@ -122,13 +120,9 @@ def read_image_header(instance: InstanceRef) -> ImageHeader:
     """
     dataset = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_WANTED))
     rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    if per_frame:
-        shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-        planes = [
-            _frame_plane(dataset, shared, groups, number)
-            for number, groups in enumerate(per_frame, start=1)
-        ]
+    frames = len(dataset.get(PER_FRAME) or ())
+    if frames:
+        planes = [_frame_plane(dataset, frame) for frame in range(frames)]
     else:
         planes = [_classic_plane(dataset)]
     return ImageHeader(
@@ -156,26 +150,29 @@ def _classic_plane(dataset: Dataset) -> Plane:
     )
 
 
-def _frame_plane(dataset: Dataset, shared: Dataset, groups: Dataset, number: int) -> Plane:
-    def item(sequence: str) -> Dataset:
-        items = groups.get(sequence) or shared.get(sequence)
-        return Dataset() if not items else items[0]
-
-    split = {
-        keyword: item(sequence).get(element)
-        for keyword, (sequence, element) in _FRAME_SPLITTING.items()
+def _frame_plane(dataset: Dataset, frame: int) -> Plane:
+    measures = group_of(dataset, frame, "PixelMeasuresSequence")
+    position = group_of(dataset, frame, "PlanePositionSequence")
+    orientation = group_of(dataset, frame, "PlaneOrientationSequence")
+    told = {
+        keyword: value_of(dataset, frame, keyword)
+        for keyword in SPLITTING
+        if keyword in IN_GROUPS or keyword == "ImageType"
     }
-    position = item("PlanePositionSequence")
-    orientation = item("PlaneOrientationSequence")
+    gradient = group_of(dataset, frame, "MRDiffusionSequence").get(
+        "DiffusionGradientDirectionSequence"
+    )
+    if gradient:
+        told["DiffusionGradientOrientation"] = gradient[0].get("DiffusionGradientOrientation")
     return Plane(
         source_uid=str(dataset.SOPInstanceUID),
-        frame=number,
+        frame=frame + 1,
         position_mm=_numbers(position, "ImagePositionPatient", (3,)),
         orientation=_numbers(orientation, "ImageOrientationPatient", (2, 3)),
-        spacing_mm=_numbers(item("PixelMeasuresSequence"), "PixelSpacing", (2,)),
-        thickness_mm=_thickness(item("PixelMeasuresSequence")),
+        spacing_mm=_numbers(measures, "PixelSpacing", (2,)),
+        thickness_mm=_thickness(measures),
         matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
-        splitting=_texts(split),
+        splitting=_texts(told),
     )
 
 
@@ -210,4 +207,16 @@ def _integer(dataset: Dataset, keyword: str) -> int:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {keyword: str(value) for keyword, value in values.items() if value is not None}
+    """Texts of values; numbers in one way of writing, so that 10 and 10.0 are one echo."""
+    return {
+        keyword: _canonical(as_text(value))
+        for keyword, value in values.items()
+        if value not in (None, "")
+    }
+
+
+def _canonical(text: str) -> str:
+    try:
+        return f"{float(text):.10g}"
+    except ValueError:
+        return text

@@ -116,7 +116,7 @@ def _plane(series: Series) -> str:
 
 def _slices(series: Series) -> int:
     frames = series.attributes.get("NumberOfFrames", "")
-    return max(len(series.instances), int(frames) if frames.isdecimal() else 1)
+    return series.places or max(len(series.instances), int(frames) if frames.isdecimal() else 1)
 
 
 def _told(

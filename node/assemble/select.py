@@ -169,7 +169,8 @@ def _unfit(series: Series) -> Problem | None:
 def _rank(series: Series) -> tuple[int, float, float, str]:
     """Sort key, best first."""
     attributes = series.attributes
-    slices = max(len(series.instances), int(_number(attributes.get("NumberOfFrames"), 1)))
+    images = max(len(series.instances), int(_number(attributes.get("NumberOfFrames"), 1)))
+    slices = series.places or images  # several volumes of one series count once
     thickness_mm = _number(attributes.get("SliceThickness"), float("inf"))
     number = _number(attributes.get("SeriesNumber"), float("inf"))
     return -slices, thickness_mm, number, series.series_instance_uid

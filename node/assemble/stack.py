@@ -5,7 +5,8 @@ Conventions
 * The normal is row direction x column direction (PS3.3 C.7.6.2.1.1); slices are ordered by
   ImagePositionPatient . normal and by nothing else: instance numbers and plane names may lie.
 * Two planes closer than 0.01 mm along the normal lie at one position.
-* A step of more than 1.5 times the median step is a gap: slices are missing.
+* A step of more than 1.5 times the median step is a gap: slices are missing. Where gaps are let
+  pass, the longest run of slices without one is the stack.
 * Otherwise every position must lie near the straight, even line that fits them best, within
   a tenth of the step, at most 0.1 mm (positions are often rounded to 0.1 or 0.01 mm).
 * That line may lean against the normal: a tilted gantry gives a sheared but regular grid, which
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from node.assemble.planes import SPLITTING, Plane
+from node.assemble.planes import Plane
 from node.assemble.uniformity import ORIENTATION, faults_of_planes, kinds_of
 from node.domain.errors import Problem
 from node.domain.geometry import Geometry
@@ -45,30 +46,52 @@ class Stack:
     tilt_degrees : float
         Angle between the slice step and the normal.
     problems : tuple of Problem
+    missing : int
+        About how many slices the gaps lack, where they were let pass.
     """
 
     planes: tuple[Plane, ...] = ()
     geometry: Geometry | None = None
     tilt_degrees: float = 0.0
     problems: tuple[Problem, ...] = ()
+    missing: int = 0
 
 
-def build_stack(planes: Sequence[Plane], *, series_uid: str, minimum: int) -> Stack:
+def build_stack(
+    planes: Sequence[Plane], *, series_uid: str, minimum: int, let_gaps_pass: bool = False
+) -> Stack:
     """Order planes along their normal and fit the grid that they lie on.
 
     Faults do not stop the search for others: checks of positions go on with the planes that are
     complete and of the most frequent orientation.
+
+    Parameters
+    ----------
+    planes : sequence of Plane
+    series_uid : str
+    minimum : int
+        Fewer slices are refused.
+    let_gaps_pass : bool
+        Take the longest run without a gap instead of refusing the series.
     """
     problems = faults_of_planes(planes, series_uid=series_uid, minimum=minimum)
     whole = [p for p in planes if p.position_mm is not None and p.orientation is not None]
     kinds = kinds_of(whole, ORIENTATION)
     if not kinds or len(kinds[0]) < min(2, minimum):
         return Stack(problems=tuple(problems))
-    return _along_normal(kinds[0], problems, series_uid, all_placed=len(whole) == len(planes))
+    run_of = minimum if let_gaps_pass and len(whole) == len(planes) else None
+    return _along_normal(
+        kinds[0], problems, series_uid, all_placed=len(whole) == len(planes), run_of=run_of
+    )
 
 
 def _along_normal(
-    planes: list[Plane], problems: list[Problem], series_uid: str, *, all_placed: bool
+    planes: list[Plane],
+    problems: list[Problem],
+    series_uid: str,
+    *,
+    all_placed: bool,
+    run_of: int | None,
 ) -> Stack:
     row, column = np.mean([p.orientation for p in planes if p.orientation is not None], axis=0)
     normal = np.cross(row, column)
@@ -89,9 +112,14 @@ def _along_normal(
     planes, heights = [planes[k] for k in order], heights[order]
     distinct = np.concatenate([[True], np.diff(heights) > SAME_POSITION_MM])
     if not distinct.all():
-        problems.append(_duplicates(planes, distinct, series_uid))
+        problems.append(_duplicates(distinct, series_uid))
     kept = [plane for plane, is_new in zip(planes, distinct, strict=True) if is_new]
     positions = np.array([plane.position_mm for plane in kept])
+    missing = 0
+    if run_of is not None and len(kept) > 1:
+        run, missing = _longest_run(positions @ normal)
+        if run.stop - run.start >= run_of:  # else the gaps are told
+            kept, positions = kept[run], positions[run]
     if all_placed and len(kept) > 1:  # else the planes without a place would be told again as gaps
         problems += _uneven(positions, normal, series_uid)
     if problems:
@@ -112,7 +140,18 @@ def _along_normal(
     )
     cosine = float(step @ normal / np.linalg.norm(step))
     tilt_degrees = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    return Stack(planes=tuple(kept), geometry=geometry, tilt_degrees=tilt_degrees)
+    return Stack(planes=tuple(kept), geometry=geometry, tilt_degrees=tilt_degrees, missing=missing)
+
+
+def _longest_run(heights_mm: NDArray[np.float64]) -> tuple[slice, int]:
+    """The most slices that follow each other without a gap, and how many all gaps lack."""
+    steps_mm = np.diff(heights_mm)
+    usual_mm = float(np.median(steps_mm))
+    gaps = np.flatnonzero(steps_mm > GAP_FACTOR * usual_mm)
+    starts, stops = [0, *(gaps + 1)], [*(gaps + 1), len(heights_mm)]
+    start, stop = max(zip(starts, stops, strict=True), key=lambda run: run[1] - run[0])
+    missing = int(np.rint(steps_mm[gaps] / usual_mm).sum()) - len(gaps)
+    return slice(int(start), int(stop)), missing
 
 
 def _even_line(
@@ -175,24 +214,14 @@ def _uneven(
     ]
 
 
-def _duplicates(planes: list[Plane], distinct: NDArray[np.bool_], series_uid: str) -> Problem:
+def _duplicates(distinct: NDArray[np.bool_], series_uid: str) -> Problem:
     groups = np.cumsum(distinct)
     counts = np.bincount(groups)[1:]
-    doubled = [p for p, group in zip(planes, groups, strict=True) if counts[group - 1] > 1]
-    splitting = ""
-    for keyword in SPLITTING:
-        values = sorted({plane.splitting.get(keyword, "none") for plane in doubled})
-        if len(values) == counts.max():
-            splitting = keyword
-            break
-    telling = f"; they differ in {splitting}" if splitting else ""
     return Problem(
         code="duplicate-position",
         tag="ImagePositionPatient",
         uid=series_uid,
-        found=f"{(counts > 1).sum()} position(s) with up to {counts.max()} slices{telling}",
-        expected="one slice at every position",
-        remedy=(
-            f"send each {splitting} as a series of its own" if splitting else "send slices once"
-        ),
+        found=f"{(counts > 1).sum()} position(s) with up to {counts.max()} slices",
+        expected="one slice at every position, or attributes that tell several volumes apart",
+        remedy="send slices once, and volumes that no attribute tells apart as series",
     )

@@ -4,17 +4,20 @@ The checks are of two kinds: each object by itself (``faults_of_objects``) and t
 planes form (``node.assemble.stack``).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import structlog
 from pydicom import uid
 from pydicom.errors import InvalidDicomError
 
+from node.assemble.parts import Taken, find_part, take_part
 from node.assemble.planes import ImageHeader, read_image_header
 from node.assemble.stack import Stack, build_stack
+from node.config.settings import PartChoice
 from node.domain.errors import InputRejected, Problem
-from node.domain.study import Series, SliceRef
+from node.domain.study import Part, Series, SliceRef
 
 log = structlog.get_logger()
 
@@ -57,7 +60,17 @@ JPEG Extended (12 bit, lossy) is not among them: only a GPL-licensed decoder rea
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def check_series(series: Series, *, minimum_slices: int) -> Series:
+ANY_PART = PartChoice()
+"""What is taken of a series that holds several volumes where no rule says."""
+
+
+def check_series(
+    series: Series,
+    *,
+    minimum_slices: int,
+    choice: PartChoice | Part = ANY_PART,
+    let_gaps_pass: bool = False,
+) -> Series:
     """Check headers and geometry; return the series ordered along its normal.
 
     Parameters
@@ -66,12 +79,17 @@ def check_series(series: Series, *, minimum_slices: int) -> Series:
         As read from headers, in any order.
     minimum_slices : int
         Fewer slices are refused.
+    choice : PartChoice or Part
+        Which volume is taken of a series that holds several; or the one that was taken before.
+    let_gaps_pass : bool
+        Take the longest run of slices without a gap instead of refusing the series.
 
     Returns
     -------
     Series
         With ``slices`` and ``geometry`` filled, and ``instances`` in the order of their first
-        slice along row direction x column direction.
+        slice along row direction x column direction. Where it holds several volumes, ``part``
+        says which was taken, and ``instances`` are those of it.
 
     Raises
     ------
@@ -83,8 +101,23 @@ def check_series(series: Series, *, minimum_slices: int) -> Series:
     if not any(header.instance.sop_class_uid in SOP_CLASSES for header in headers):
         raise InputRejected(problems)  # no images: what follows would only repeat that
     planes = [plane for header in headers for plane in header.planes]
-    stack = build_stack(planes, series_uid=series.series_instance_uid, minimum=minimum_slices)
-    problems += stack.problems
+    taken = (
+        Taken(planes=find_part(planes, choice), part=choice)
+        if isinstance(choice, Part)
+        else take_part(planes, choice, series_uid=series.series_instance_uid)
+    )
+    problems += taken.problems
+    stack = build_stack(
+        taken.planes,
+        series_uid=series.series_instance_uid,
+        minimum=minimum_slices,
+        let_gaps_pass=let_gaps_pass,
+    )
+    problems += [  # that volumes lie on one another was told
+        problem
+        for problem in stack.problems
+        if not (taken.problems and problem.code == "duplicate-position")
+    ]
     if problems or stack.geometry is None:
         raise InputRejected(problems)
     if stack.tilt_degrees > 0.1:
@@ -93,11 +126,27 @@ def check_series(series: Series, *, minimum_slices: int) -> Series:
             series_instance_uid=series.series_instance_uid,
             tilt_degrees=round(stack.tilt_degrees, 2),
         )
-    return _order(series, stack)
+    return _order(series, stack, taken.part)
 
 
-def check_all_series(series: Iterable[Series], *, minimum_slices: int) -> tuple[Series, ...]:
+def check_all_series(
+    series: Iterable[Series],
+    *,
+    minimum_slices: int,
+    choice: PartChoice = ANY_PART,
+    parts: Mapping[str, Part] = MappingProxyType({}),
+    let_gaps_pass: bool = False,
+) -> tuple[Series, ...]:
     """Check several series of one case, as ``check_series`` does.
+
+    Parameters
+    ----------
+    series : iterable of Series
+    minimum_slices : int
+    choice : PartChoice
+    parts : mapping of str to Part
+        Series Instance UID -> what was taken of it before; ``choice`` holds for the others.
+    let_gaps_pass : bool
 
     Raises
     ------
@@ -108,7 +157,14 @@ def check_all_series(series: Iterable[Series], *, minimum_slices: int) -> tuple[
     problems: list[Problem] = []
     for item in series:
         try:
-            checked.append(check_series(item, minimum_slices=minimum_slices))
+            checked.append(
+                check_series(
+                    item,
+                    minimum_slices=minimum_slices,
+                    choice=parts.get(item.series_instance_uid, choice),
+                    let_gaps_pass=let_gaps_pass,
+                )
+            )
         except InputRejected as rejected:
             problems += rejected.problems
     if problems:
@@ -116,7 +172,7 @@ def check_all_series(series: Iterable[Series], *, minimum_slices: int) -> tuple[
     return tuple(checked)
 
 
-def _order(series: Series, stack: Stack) -> Series:
+def _order(series: Series, stack: Stack, part: Part | None) -> Series:
     by_uid = {instance.sop_instance_uid: instance for instance in series.instances}
     first_seen = dict.fromkeys(plane.source_uid for plane in stack.planes)
     return replace(
@@ -124,6 +180,9 @@ def _order(series: Series, stack: Stack) -> Series:
         instances=tuple(by_uid[source_uid] for source_uid in first_seen),
         slices=tuple(SliceRef(source_uid=p.source_uid, frame=p.frame) for p in stack.planes),
         geometry=stack.geometry,
+        attributes={**series.attributes, **(part.labels if part else {})},
+        part=part,
+        missing_slices=stack.missing,
     )
 
 

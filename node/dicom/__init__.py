@@ -1,1 +1,1 @@
-"""What several rooms read of DICOM objects in the same way: damage, and the frames of a SEG."""
+"""What several rooms read of DICOM objects alike: damage, functional groups, frames of a SEG."""

@@ -45,6 +45,30 @@ class SliceRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """One of several volumes that a series holds: an echo, a b-value, a temporal position ...
+
+    Parameters
+    ----------
+    labels : mapping of str to str
+        DICOM keyword -> value that its images share and those of other parts do not.
+    number, of : int
+        Which it is, from 1, in the order of the values, and of how many.
+    chosen_by : str
+        ``"rule"``, or ``"default"`` where the rule does not say.
+    """
+
+    labels: Mapping[str, str]
+    number: int
+    of: int
+    chosen_by: str = "default"
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{keyword} {value}" for keyword, value in self.labels.items())
+        return f"volume {self.number} of {self.of} in the series: {told}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series:
     """One series with the attributes that routing rules and readers ask for.
 
@@ -61,6 +85,12 @@ class Series:
         Slice by slice along the normal; empty until geometry was checked.
     geometry : Geometry or None
         Grid of those slices; None until geometry was checked.
+    places : int
+        Distinct positions of its images; 0 if they have none, or it was not looked at.
+    part : Part or None
+        Which of several volumes was taken; None where the series holds one.
+    missing_slices : int
+        About how many are missing in gaps, of a checked series that was taken all the same.
     """
 
     series_instance_uid: str
@@ -70,6 +100,9 @@ class Series:
     attributes: Mapping[str, str] = field(default_factory=dict)
     slices: tuple[SliceRef, ...] = ()
     geometry: Geometry | None = None
+    places: int = 0
+    part: Part | None = None
+    missing_slices: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ class Flaw(StrEnum):
 
     DROP_SLICE = "drop-slice"
     DUPLICATE_POSITIONS = "duplicate-positions"
+    SECOND_ECHO = "second-echo"
     ODD_CROP = "odd-crop"
     GANTRY_TILT = "gantry-tilt"
     SINGLE_SLICE = "single-slice"
@@ -41,14 +42,21 @@ def _drop(slices: list[Dataset]) -> list[Dataset]:
 
 
 def _duplicate(slices: list[Dataset]) -> list[Dataset]:
-    """Add a second echo of every slice at its very position."""
+    """Add a second image of every slice that differs in nothing but its UID and number."""
     second = deepcopy(slices)
     for dataset in second:
-        uid = sample_uid("second echo", dataset.SOPInstanceUID)
+        uid = sample_uid("second image", dataset.SOPInstanceUID)
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
         dataset.InstanceNumber = int(dataset.InstanceNumber) + len(slices)
-        dataset.EchoTime = "90"
     return slices + second
+
+
+def _second_echo(slices: list[Dataset]) -> list[Dataset]:
+    """Add a second echo of every slice at its very position."""
+    both = _duplicate(slices)
+    for dataset in both[len(slices) :]:
+        dataset.EchoTime = "90"
+    return both
 
 
 def _without(keyword: str) -> Callable[[list[Dataset]], list[Dataset]]:
@@ -123,6 +131,7 @@ _GRID_FLAWS: dict[Flaw, Callable[[SampleCase], SampleCase]] = {
 _SERIES_FLAWS: dict[Flaw, Callable[[list[Dataset]], list[Dataset]]] = {
     Flaw.DROP_SLICE: _drop,
     Flaw.DUPLICATE_POSITIONS: _duplicate,
+    Flaw.SECOND_ECHO: _second_echo,
     Flaw.SINGLE_SLICE: _single,
     Flaw.MISSING_POSITION: _without("ImagePositionPatient"),
     Flaw.MISSING_ORIENTATION: _without("ImageOrientationPatient"),

@@ -89,13 +89,6 @@ def test_gap_tells_the_steps(tmp_path):
     assert problem.expected == "one slice every 6.50 mm"
 
 
-def test_duplicates_tell_what_splits_them(tmp_path):
-    write_case("brain2", tmp_path, flaws=[Flaw.DUPLICATE_POSITIONS])
-    problem = problem_of(tmp_path)
-    assert "EchoTime" in problem.found
-    assert problem.remedy == "send each EchoTime as a series of its own"
-
-
 def test_tilted_gantry_gives_a_sheared_grid(tmp_path):
     written = write_case("brain2", tmp_path, orientation="axial", flaws=[Flaw.GANTRY_TILT])
     series = checked_series(tmp_path)

@@ -2,6 +2,7 @@
 
 from pydicom.uid import UID
 
+from node.assemble.validate import SOP_CLASSES
 from node.receive.contexts import TRANSFER_SYNTAXES, accepted_contexts, storage_classes
 
 
@@ -42,3 +43,15 @@ def test_each_class_is_offered_once_with_every_transfer_syntax() -> None:
 def test_uncompressed_comes_first() -> None:
     names = [UID(uid).is_compressed for uid in TRANSFER_SYNTAXES]
     assert names[:3] == [False, False, False]
+
+
+def test_multi_frame_objects_are_taken_as_the_node_reads_them() -> None:
+    assert SOP_CLASSES <= set(storage_classes())
+    assert {UID(uid).keyword for uid in SOP_CLASSES} == {
+        "CTImageStorage",
+        "EnhancedCTImageStorage",
+        "LegacyConvertedEnhancedCTImageStorage",
+        "MRImageStorage",
+        "EnhancedMRImageStorage",
+        "LegacyConvertedEnhancedMRImageStorage",
+    }

@@ -47,7 +47,11 @@ class LesionMatch:
 
 
 def match_lesions(
-    reference: NDArray[Any], predicted: NDArray[Any], spacing_mm: Spacing
+    reference: NDArray[Any],
+    predicted: NDArray[Any],
+    spacing_mm: Spacing,
+    *,
+    one_lesion: bool = False,
 ) -> LesionMatch:
     """Match predicted with labelled lesions.
 
@@ -57,9 +61,15 @@ def match_lesions(
         Voxels above 0 belong to a mask.
     spacing_mm : tuple of float
         Of slices, rows and columns.
+    one_lesion : bool
+        The reference is the outline of one lesion, also where it falls apart.
     """
     neighbours = generate_binary_structure(3, 3)
-    truth, lesions = label(np.asarray(reference) > 0, neighbours)
+    outlined = np.asarray(reference) > 0
+    if one_lesion:
+        truth, lesions = outlined.astype(np.int64), int(outlined.any())
+    else:
+        truth, lesions = label(outlined, neighbours)
     marked, marks = label(np.asarray(predicted) > 0, neighbours)
     # shared[i, j]: voxels of labelled lesion i that lie in mark j; 0 is the background.
     shared = np.zeros((lesions + 1, marks + 1), np.int64)

@@ -114,7 +114,12 @@ def _judge(item: LabelledCase, toolbox: Toolbox) -> _Row:
             finding = classify_lesion(vector, toolbox.classifier, toolbox.abstain)
     return _Row(
         masks=measure_masks(item.mask, segmentation.labels, spacing_mm),
-        lesions=match_lesions(item.mask, segmentation.labels, spacing_mm),
+        lesions=match_lesions(
+            item.mask,
+            segmentation.labels,
+            spacing_mm,
+            one_lesion=item.point_lps_mm is not None,  # somebody points at one nodule
+        ),
         hit=hit,
         quiet_slices=_share_quiet(item.mask, segmentation.labels),
         finding=finding,

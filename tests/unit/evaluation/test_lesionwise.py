@@ -77,3 +77,13 @@ def test_equivalent_diameter_of_a_slice_is_of_its_area():
 def test_size_classes_hold_their_upper_bounds():
     names = [name_size_class(d) for d in (0.5, 3.0, 3.01, 6.0, 10.0, 10.5)]
     assert names == [SIZE_CLASSES[n] for n in (0, 0, 1, 1, 2, 3)]
+
+
+def test_an_outline_that_falls_apart_is_one_lesion_where_one_was_pointed_at():
+    reference = volume(BIG, SMALL)
+    match = match_lesions(reference, volume(BIG), ONE_MM, one_lesion=True)
+    assert match.found.tolist() == [True]
+    assert match.diameter_mm[0] == pytest.approx(np.cbrt(6 * 608 / np.pi))
+    empty = match_lesions(volume(), volume(BIG), ONE_MM, one_lesion=True)
+    assert len(empty.found) == 0
+    assert empty.false_marks == 1

@@ -8,29 +8,44 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from node.bootstrap.configuring import version_store
+from node.bootstrap.following import ConfigFollower
 from node.bootstrap.parts import Parts
 from node.config.load import load_settings
+from node.config.running import load_running
+from node.config.settings import Settings
+from node.config.versions import VersionStore
 from node.domain.errors import OncoNodeError, SetupFault
 from node.jobs.lifeline import watch_parent
 from node.telemetry.log import configure_logging
+
+if TYPE_CHECKING:
+    from node.jobs.job import Delivery
 
 SETUP_FAULT_EXIT = 78
 """EX_CONFIG of sysexits.h: a restart cannot help."""
 
 
 def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
-    """Receive until told to stop."""
+    """Receive until told to stop; peers may change meanwhile."""
+    from node.bootstrap.proving import commitment_service
     from node.receive.scp import Listener
 
     node = parts.settings.node
     listener = Listener(
-        settings=node, peers=parts.settings.peers, store=parts.store, spool=parts.spool
+        settings=node,
+        peers=parts.settings.peers,
+        store=parts.store,
+        spool=parts.spool,
+        commitment=commitment_service(parts),
     )
     listener.start()
+    _follow(parts, "listener", lambda new: listener.take_up(new.node, new.peers))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -42,27 +57,33 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     """Assemble, claim, submit and send until told to stop."""
     from node.bootstrap.assembling import Assembler
     from node.bootstrap.entry import run_job
+    from node.bootstrap.proving import proof_rounds
     from node.bootstrap.purging import purge
-    from node.deliver.outbox import deliver_batch
+    from node.deliver.outbox import DeliveryCounts, deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
     from node.jobs.engine import DaskEngine
 
-    settings = parts.settings
-    Dispatcher(
-        ledger=parts.ledger,
-        engine=DaskEngine(parts.scheduler, run_job),
-        assemble_quiet=Assembler(parts).tick,
-        deliver=partial(
-            deliver_batch,
+    def deliver(deliveries: "Sequence[Delivery]") -> DeliveryCounts:
+        settings = parts.settings
+        return deliver_batch(
+            deliveries,
             ledger=parts.ledger,
             peers=settings.peers,
             calling_ae_title=settings.node.ae_title,
             settings=settings.node.deliver,
             owner=delivery_owner(parts.owner),
-        ),
-        settings=settings.node.jobs,
+        )
+
+    _follow(parts, "dispatcher", parts.take_up)
+    Dispatcher(
+        ledger=parts.ledger,
+        engine=DaskEngine(parts.scheduler, run_job),
+        assemble_quiet=Assembler(parts).tick,
+        deliver=deliver,
+        settings=parts.settings.node.jobs,
         owner=parts.owner,
         purge=partial(purge, parts),
+        rounds=proof_rounds(parts),
     ).run()
 
 
@@ -73,7 +94,7 @@ def run_dask_scheduler(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 
     run_scheduler(address_file=parts.run_dir / "scheduler.address")
 
 
-def run_dask_worker(parts: Parts, config_dir: Path) -> None:
+def run_dask_worker(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Run a worker: the only process that loads TensorFlow."""
     from node.bootstrap import task
     from node.jobs.dask_nodes import run_worker
@@ -87,7 +108,7 @@ def run_dask_worker(parts: Parts, config_dir: Path) -> None:
         "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     ):
         os.environ.setdefault(variable, threads)
-    task.configure_worker(config_dir)
+    task.configure_worker(parts)
     run_worker(
         scheduler_address=parts.scheduler,
         local_directory=parts.run_dir / "dask",
@@ -103,18 +124,29 @@ ROLES: dict[str, Callable[[Parts, Path], None]] = {
 }
 
 
+def _follow(parts: Parts, role: str, take_up: Callable[[Settings], object]) -> None:
+    """Take up what is applied while the process runs."""
+    if parts.applied is not None:
+        store = version_store(parts.settings.node.data_dir)
+        ConfigFollower(store, role, parts.applied.version.number, take_up).start()
+
+
 def main() -> None:
     """Run one role; exits with ``SETUP_FAULT_EXIT`` when only a person can help."""
     watch_parent()
     parser = argparse.ArgumentParser(prog="python -m node.bootstrap.processes")
     parser.add_argument("role", choices=sorted(ROLES))
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument(
+        "--versions", type=Path, help="work by what was applied there, not by the files"
+    )
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        settings = load_settings(options.config)
+        applied = load_running(VersionStore(options.versions)) if options.versions else None
+        settings = applied.settings if applied else load_settings(options.config)
         configure_logging(settings.node.log, process=options.role)
-        ROLES[options.role](Parts(settings=settings), options.config)
+        ROLES[options.role](Parts(settings=settings, applied=applied), options.config)
     except SetupFault as fault:
         sys.stderr.write(f"{fault}\n")
         sys.exit(SETUP_FAULT_EXIT)

@@ -1,0 +1,180 @@
+"""An archive that is asked by C-FIND, C-MOVE and C-GET.
+
+References
+----------
+PS3.4 section C.6.2.1 (keys of the study root information model).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+
+from node.config.settings import DeliverSettings, Peer
+from node.query.c_find import find
+from node.query.c_get import get
+from node.query.c_move import move
+from node.query.found import Fetched, InstanceFound, SeriesFound, StudyFound, StudyKeys, Wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class DimseArchive:
+    """A peer that offers Query/Retrieve, study root.
+
+    Parameters
+    ----------
+    peer : Peer
+    calling_ae_title : str
+    settings : DeliverSettings
+    """
+
+    peer: Peer
+    calling_ae_title: str
+    settings: DeliverSettings
+
+    def find_studies(self, keys: StudyKeys) -> tuple[StudyFound, ...]:
+        """Return the studies that match; see ``Archive``."""
+        identifier = _identifier(
+            "STUDY",
+            StudyInstanceUID=keys.study_instance_uid,
+            PatientID=keys.patient_id,
+            AccessionNumber=keys.accession_number,
+            StudyDate=keys.study_date,
+            ModalitiesInStudy=keys.modality,
+            NumberOfStudyRelatedSeries=None,
+            NumberOfStudyRelatedInstances=None,
+        )
+        return tuple(
+            StudyFound(
+                study_instance_uid=_text(match, "StudyInstanceUID"),
+                study_date=_text(match, "StudyDate"),
+                modalities=_texts(match, "ModalitiesInStudy"),
+                series_count=_number(match, "NumberOfStudyRelatedSeries"),
+                instance_count=_number(match, "NumberOfStudyRelatedInstances"),
+            )
+            for match in self._find(identifier)
+            if not keys.study_instance_uid
+            or _text(match, "StudyInstanceUID") == keys.study_instance_uid
+        )
+
+    def find_series(self, study_instance_uid: str) -> tuple[SeriesFound, ...]:
+        """Return the series of a study; see ``Archive``."""
+        identifier = _identifier(
+            "SERIES",
+            StudyInstanceUID=study_instance_uid,
+            SeriesInstanceUID="",
+            Modality="",
+            SeriesNumber=None,
+            SeriesDescription="",
+            NumberOfSeriesRelatedInstances=None,
+        )
+        return tuple(
+            SeriesFound(
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=_text(match, "SeriesInstanceUID"),
+                modality=_text(match, "Modality"),
+                series_number=_number(match, "SeriesNumber"),
+                description=_text(match, "SeriesDescription"),
+                instance_count=_number(match, "NumberOfSeriesRelatedInstances"),
+            )
+            for match in self._find(identifier)
+            # an archive that ignores a key must not tell us of other studies
+            if _text(match, "StudyInstanceUID") in ("", study_instance_uid)
+        )
+
+    def find_instances(
+        self, study_instance_uid: str, series_instance_uid: str
+    ) -> tuple[InstanceFound, ...]:
+        """Return the objects of a series; see ``Archive``."""
+        identifier = _identifier(
+            "IMAGE",
+            StudyInstanceUID=study_instance_uid,
+            SeriesInstanceUID=series_instance_uid,
+            SOPInstanceUID="",
+            SOPClassUID="",
+        )
+        return tuple(
+            InstanceFound(
+                series_instance_uid=series_instance_uid,
+                sop_instance_uid=_text(match, "SOPInstanceUID"),
+                sop_class_uid=_text(match, "SOPClassUID"),
+            )
+            for match in self._find(identifier)
+            if _text(match, "SeriesInstanceUID") in ("", series_instance_uid)
+        )
+
+    def get(self, wanted: Wanted, folder: Path) -> Fetched:
+        """Fetch objects into a folder by C-GET; see ``Archive``."""
+        return get(
+            self.peer,
+            _identifier_of(wanted),
+            folder,
+            calling_ae_title=self.calling_ae_title,
+            settings=self.settings,
+        )
+
+    def move(self, wanted: Wanted, *, destination_ae_title: str) -> Fetched:
+        """Have objects sent to an AE title by C-MOVE; see ``c_move.move``."""
+        return move(
+            self.peer,
+            _identifier_of(wanted),
+            destination_ae_title=destination_ae_title,
+            calling_ae_title=self.calling_ae_title,
+            settings=self.settings,
+        )
+
+    def _find(self, identifier: Dataset) -> list[Dataset]:
+        return find(
+            self.peer,
+            identifier,
+            calling_ae_title=self.calling_ae_title,
+            settings=self.settings,
+        )
+
+
+def _identifier(level: str, **keys: Any) -> Dataset:
+    identifier = Dataset()
+    if any(isinstance(value, str) and not value.isascii() for value in keys.values()):
+        identifier.SpecificCharacterSet = "ISO_IR 192"
+    identifier.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(identifier, keyword, value)
+    return identifier
+
+
+def _identifier_of(wanted: Wanted) -> Dataset:
+    if wanted.sop_instance_uids:
+        return _identifier(
+            "IMAGE",
+            StudyInstanceUID=wanted.study_instance_uid,
+            SeriesInstanceUID=wanted.series_instance_uid,
+            SOPInstanceUID=list(wanted.sop_instance_uids),
+        )
+    if wanted.series_instance_uid:
+        return _identifier(
+            "SERIES",
+            StudyInstanceUID=wanted.study_instance_uid,
+            SeriesInstanceUID=wanted.series_instance_uid,
+        )
+    return _identifier("STUDY", StudyInstanceUID=wanted.study_instance_uid)
+
+
+def _text(match: Dataset, keyword: str) -> str:
+    value = match.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+def _texts(match: Dataset, keyword: str) -> tuple[str, ...]:
+    value = match.get(keyword)
+    if value is None or value == "":
+        return ()
+    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+
+
+def _number(match: Dataset, keyword: str) -> int | None:
+    """Return a count; None where the archive sends none, or no number."""
+    try:
+        return int(str(match.get(keyword)))
+    except ValueError:
+        return None

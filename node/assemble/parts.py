@@ -131,12 +131,12 @@ def find_part(planes: Sequence[Plane], part: Part) -> Sequence[Plane]:
     """Find the planes of a volume that was chosen before."""
     ranked = planes
     if "StackID" in part.labels:
-        ranked = [p for p in planes if p.splitting.get("StackID") == part.labels["StackID"]]
+        ranked = [p for p in planes if p.splitting.get("StackID", "") == part.labels["StackID"]]
     ranked = _with_ranks(ranked)
     return [
         plane
         for plane in ranked
-        if all(plane.splitting.get(name) == value for name, value in part.labels.items())
+        if all(plane.splitting.get(name, "") == value for name, value in part.labels.items())
     ]
 
 

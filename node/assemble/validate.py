@@ -175,12 +175,13 @@ def check_all_series(
 def _order(series: Series, stack: Stack, part: Part | None) -> Series:
     by_uid = {instance.sop_instance_uid: instance for instance in series.instances}
     first_seen = dict.fromkeys(plane.source_uid for plane in stack.planes)
+    labels = part.labels if part else {}
     return replace(
         series,
         instances=tuple(by_uid[source_uid] for source_uid in first_seen),
         slices=tuple(SliceRef(source_uid=p.source_uid, frame=p.frame) for p in stack.planes),
         geometry=stack.geometry,
-        attributes={**series.attributes, **(part.labels if part else {})},
+        attributes={**series.attributes, **{k: v for k, v in labels.items() if v}},
         part=part,
         missing_slices=stack.missing,
     )

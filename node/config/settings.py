@@ -91,6 +91,10 @@ class AssembleSettings(Frozen):
     """When a study counts as arrived."""
 
     quiet_time_s: Seconds = 10
+    quiet_time_by_ae: dict[Text, Seconds] = Field({})
+    incomplete_wait_s: Seconds = 600
+    incomplete_check_s: float = Field(60, ge=1)
+    process_partial: bool = True
     minimum_slices: int = Field(3, ge=1)
 
 

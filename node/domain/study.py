@@ -51,7 +51,8 @@ class Part:
     Parameters
     ----------
     labels : mapping of str to str
-        DICOM keyword -> value that its images share and those of other parts do not.
+        DICOM keyword -> value that its images share and those of other parts do not; empty where
+        they have none.
     number, of : int
         Which it is, from 1, in the order of the values, and of how many.
     chosen_by : str
@@ -64,7 +65,7 @@ class Part:
     chosen_by: str = "default"
 
     def __str__(self) -> str:
-        told = ", ".join(f"{keyword} {value}" for keyword, value in self.labels.items())
+        told = ", ".join(f"{keyword} {value or 'none'}" for keyword, value in self.labels.items())
         return f"volume {self.number} of {self.of} in the series: {told}"
 
 

@@ -12,7 +12,15 @@ from node.cli.app import app
 from node.cli.exit_codes import MEANING
 from node.config.environment import CONFIG_VARIABLE, OVERRIDES
 from node.config.load import load_settings
-from node.config.settings import Frozen, NodeSettings, Peer, RoutingRule, SequenceMatch, SeriesMatch
+from node.config.settings import (
+    Frozen,
+    NodeSettings,
+    PartChoice,
+    Peer,
+    RoutingRule,
+    SequenceMatch,
+    SeriesMatch,
+)
 
 ROOT = Path(__file__).parents[2]
 NODE_README = (ROOT / "node/README.md").read_text("utf-8")
@@ -102,6 +110,7 @@ def test_order_of_the_walk_is_that_of_the_pipelines_stages():
         (Peer, "## peers.yaml"),
         (RoutingRule, "## routing.yaml"),
         (SeriesMatch, "for one.\n"),
+        (PartChoice, "highest value.\n"),
         (SequenceMatch, "what the node knows.\n"),
         *[(model, f"`{name}:`") for name, model in sections(NodeSettings).items()],
     ],

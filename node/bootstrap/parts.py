@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine
 
+from node.config.running import Running
 from node.config.settings import Settings
 from node.jobs.ledger import Ledger
 from node.registry.store import ModelStore
@@ -16,11 +17,24 @@ from node.storage.instances import InstanceStore
 from node.storage.spool import Spool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Parts:
-    """Storage and ledger of one node, opened when first asked for."""
+    """Storage and ledger of one node, opened when first asked for.
+
+    Parameters
+    ----------
+    settings : Settings
+        In effect now; ask here, at each use, for what may change while the node runs.
+    applied : Running, optional
+        The kept version that they come from, in a process of a running node.
+    """
 
     settings: Settings
+    applied: Running | None = None
+
+    def take_up(self, settings: Settings) -> None:
+        """Work by other settings from now on; storage and ledger stay as they were opened."""
+        self.settings = settings
 
     @cached_property
     def engine(self) -> Engine:

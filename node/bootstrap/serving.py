@@ -3,13 +3,18 @@
 import sys
 from pathlib import Path
 
+import structlog
+
+from node.bootstrap.configuring import apply_files, version_store
 from node.bootstrap.parts import Parts
 from node.bootstrap.processes import SETUP_FAULT_EXIT
 from node.config.settings import Settings
-from node.domain.errors import SetupFault
+from node.config.versions import VersionStore
+from node.domain.errors import OncoNodeError, SetupFault
 from node.jobs.supervisor import Supervisor
-from node.registry.store import ModelStore
 from node.telemetry.log import configure_logging
+
+log = structlog.get_logger()
 
 
 def serve(settings: Settings, config_dir: Path) -> int:
@@ -33,18 +38,40 @@ def serve(settings: Settings, config_dir: Path) -> int:
     """
     configure_logging(settings.node.log, process="supervisor")
     parts = Parts(settings=settings)
-    for bundle in sorted({rule.bundle for rule in settings.routing}):
-        ModelStore(settings.node.models_dir).get(bundle)  # a changed bundle stops the start
+    versions = version_store(settings.node.data_dir)
     _ = parts.engine  # migrate once, before the children open the database together
     code = Supervisor(
-        _children(settings, config_dir.resolve()),
+        _children(settings, config_dir.resolve(), versions),
         run_dir=parts.run_dir,
         fatal_exit_codes=frozenset({SETUP_FAULT_EXIT}),
-        before_start=lambda: _take_back(parts),
+        before_start=lambda: _begin(parts, config_dir, versions),
+        on_hangup=lambda: _apply(config_dir, versions),
     ).run()
     if code == SETUP_FAULT_EXIT:
         raise SetupFault("the node stopped: see the message of its process above")
     return code
+
+
+def _begin(parts: Parts, config_dir: Path, versions: VersionStore) -> None:
+    """Put the files in effect as the version that the node starts with."""
+    applied = apply_files(config_dir, reason="start", is_start=True, store=versions)
+    log.info("config.started", version=applied.version.number, digest=applied.version.digest[:12])
+    _take_back(parts)
+
+
+def _apply(config_dir: Path, versions: VersionStore) -> None:
+    """Apply the files at SIGHUP; faults are told, and what was in effect stays."""
+    try:
+        applied = apply_files(config_dir, reason="apply (SIGHUP)", store=versions)
+    except (OncoNodeError, OSError) as fault:
+        log.error("config.refused", reason=str(fault))
+        return
+    log.info(
+        "config.applied",
+        version=applied.version.number,
+        changed=[change.key for change in applied.changes],
+        wait_for_restart=[change.key for change in applied.pending],
+    )
 
 
 def _take_back(parts: Parts) -> None:
@@ -53,11 +80,14 @@ def _take_back(parts: Parts) -> None:
         parts.ledger.release_leases(f"{parts.owner}/")
 
 
-def _children(settings: Settings, config_dir: Path) -> list[tuple[str, list[str]]]:
+def _children(
+    settings: Settings, config_dir: Path, versions: VersionStore
+) -> list[tuple[str, list[str]]]:
     def command(role: str) -> list[str]:
         return [
-            sys.executable, "-m", "node.bootstrap.processes", role, "--config", str(config_dir),
-        ]  # fmt: skip
+            *(sys.executable, "-m", "node.bootstrap.processes", role),
+            *("--config", str(config_dir), "--versions", str(versions.folder)),
+        ]
 
     children = []
     if not settings.node.jobs.scheduler_address:

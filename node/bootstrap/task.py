@@ -2,12 +2,13 @@
 
 import shutil
 from functools import cache
-from pathlib import Path
 
 import structlog
 
 from node.assemble.headers import read_series
 from node.assemble.validate import check_all_series
+from node.bootstrap.configuring import version_store
+from node.bootstrap.following import ConfigFollower
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, sources_of
@@ -22,17 +23,27 @@ from node.result import summarize_case
 
 log = structlog.get_logger()
 
-_configured: list[Path] = []
+_configured: list[Parts] = []
 
 
-def configure_worker(config_dir: Path) -> None:
-    """Say where this process reads its settings; a foreign cluster uses the environment."""
-    _configured[:] = [config_dir]
+def configure_worker(parts: Parts) -> None:
+    """Say what this process works by; one of a foreign cluster reads the files itself."""
+    _configured[:] = [parts]
 
 
 @cache
 def _parts() -> Parts:
-    return Parts(settings=load_settings(_configured[0] if _configured else None))
+    return _configured[0] if _configured else Parts(settings=load_settings())
+
+
+@cache
+def _follower() -> ConfigFollower | None:
+    """Of a worker of the node's own; one of a foreign cluster works by the files of its start."""
+    parts = _parts()
+    if parts.applied is None:
+        return None
+    store = version_store(parts.settings.node.data_dir)
+    return ConfigFollower(store, "worker", parts.applied.version.number, parts.take_up)
 
 
 @cache
@@ -60,6 +71,9 @@ def run_job(job_id: str, owner: str) -> None:
         Token of the claim.
     """
     parts = _parts()
+    follower = _follower()
+    if follower is not None:
+        follower.look()
     every_s = parts.settings.node.jobs.lease_s / 3
     with (
         structlog.contextvars.bound_contextvars(job_id=job_id),

@@ -141,6 +141,11 @@ class VersionStore:
         return self._named("current")
 
     @property
+    def current_number(self) -> int | None:
+        """Number of that version; cheap enough to be asked again and again."""
+        return self._state().get("current")
+
+    @property
     def started(self) -> Version | None:
         """What the node started with; None before its first start."""
         return self._named("started")
@@ -176,9 +181,10 @@ class VersionStore:
         _give(place, like=self.folder)
 
     def discard_unfinished(self) -> None:
-        """Remove what a crash left half written."""
+        """Remove versions that a crash left half written; inside ``changing``."""
         for path in self.folder.glob(".*"):
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _state(self) -> dict[str, int]:
         try:

@@ -32,23 +32,30 @@ def commitment_service(parts: Parts) -> CommitmentService:
 
 def proof_rounds(parts: Parts) -> tuple[DestinationRounds, ...]:
     """Return what the dispatcher asks of destinations, and answers to peers, again and again."""
-    settings = parts.settings
-    seeker = ProofSeeker(
-        ledger=parts.ledger,
-        peers={peer.name: peer for peer in settings.peers},
-        calling_ae_title=settings.node.ae_title,
-        settings=settings.node.deliver,
-        look_for=look_for(settings),
-    )
     requests = commitment_requests(parts)
-    reporter = CommitmentReporter(
-        requests=requests,
-        peers=settings.peers,
-        held=parts.store.held_classes,
-        calling_ae_title=settings.node.ae_title,
-        settings=settings.node.deliver,
-    )
+
+    # Made for each call: peers may change while the node runs.
+    def seek(destination: str) -> None:
+        settings = parts.settings
+        ProofSeeker(
+            ledger=parts.ledger,
+            peers={peer.name: peer for peer in settings.peers},
+            calling_ae_title=settings.node.ae_title,
+            settings=settings.node.deliver,
+            look_for=look_for(settings),
+        ).seek(destination)
+
+    def report(ae_title: str) -> None:
+        settings = parts.settings
+        CommitmentReporter(
+            requests=requests,
+            peers=settings.peers,
+            held=parts.store.held_classes,
+            calling_ae_title=settings.node.ae_title,
+            settings=settings.node.deliver,
+        ).report(ae_title)
+
     return (
-        DestinationRounds("prove", due=parts.ledger.destinations_to_prove, call=seeker.seek),
-        DestinationRounds("report", due=requests.due_ae_titles, call=reporter.report),
+        DestinationRounds("prove", due=parts.ledger.destinations_to_prove, call=seek),
+        DestinationRounds("report", due=requests.due_ae_titles, call=report),
     )

@@ -6,6 +6,7 @@
     objects/<study>/<series>/<sop>.dcm
     quarantine/                    the bytes of refused objects
     results/<job_id>/              what a job wrote
+    trash/<study>.<token>/         a study that is being removed
 
 A file is synchronised before it gets its name, and the folder that names it after: what
 ``keep`` was called for is on the disk. UIDs are checked before they become file names.
@@ -15,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from node.domain.errors import InputRejected, Problem
@@ -130,7 +131,10 @@ class Spool:
         self.objects = self.root / "objects"
         self.quarantine_dir = self.root / "quarantine"
         self.results = self.root / "results"
-        for folder in (self.incoming, self.objects, self.quarantine_dir, self.results):
+        self.trash = self.root / "trash"
+        for folder in (
+            self.incoming, self.objects, self.quarantine_dir, self.results, self.trash,
+        ):  # fmt: skip
             _make_durable_folder(folder)
 
     def begin(self) -> IncomingFile:
@@ -214,9 +218,45 @@ class Spool:
         for study in sorted(path for path in self.objects.iterdir() if path.is_dir()):
             yield study.name, tuple(sorted(study.glob(f"*/*{OBJECT_SUFFIX}")))
 
-    def remove_study(self, study_instance_uid: str) -> None:
-        """Remove the objects of a study; forget its rows first, or the next start adopts them."""
-        shutil.rmtree(self.objects / check_uid(study_instance_uid), ignore_errors=True)
+    def set_study_aside(self, study_instance_uid: str) -> Path | None:
+        """Move the objects of a study to the trash, all at once; None if it has no folder."""
+        study = check_uid(study_instance_uid)
+        aside = self.trash / f"{study}.{secrets.token_hex(4)}"
+        try:
+            (self.objects / study).rename(aside)
+        except FileNotFoundError:
+            return None
+        _synchronise_folder(self.trash)
+        _synchronise_folder(self.objects)
+        return aside
+
+    def set_aside_folders(self) -> list[Path]:
+        """Return what stands in the trash."""
+        return sorted(path for path in self.trash.iterdir() if path.is_dir())
+
+    def put_back(self, aside: Path, is_wanted: Callable[[Path], bool]) -> int:
+        """Move the files of the trash that are wanted to their places; return how many.
+
+        Parameters
+        ----------
+        aside : Path
+            From ``set_study_aside``.
+        is_wanted : callable
+            Takes the place that a file had.
+        """
+        study, count = aside.name.rpartition(".")[0], 0
+        for path in sorted(aside.glob(f"*/*{OBJECT_SUFFIX}")):
+            place = self.objects / study / path.parent.name / path.name
+            if is_wanted(place) and not place.exists():
+                _rename(path, place)
+                _synchronise_folder(place.parent)
+                count += 1
+        return count
+
+    def empty_trash(self) -> None:
+        """Remove what was set aside."""
+        for aside in self.set_aside_folders():
+            shutil.rmtree(aside, ignore_errors=True)
 
     def results_dir(self, job_id: str) -> Path:
         """Return the folder for the results of a job; made if missing.

@@ -114,6 +114,7 @@ class JobRow(Table):
     error: Mapped[str] = mapped_column(Text)
     problems: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     result: Mapped[dict[str, Any]] = mapped_column(JSON)
+    intake: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
     __table_args__ = (Index(None, "state", "not_before"),)
 
@@ -282,3 +283,27 @@ class PeerSyntaxRow(Table):
     transfer_syntax_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     accepted: Mapped[bool]
     negotiated_at: Mapped[datetime]
+
+
+class DeletionRow(Table):
+    """Something that the node removed from its disk; lines are only ever added."""
+
+    __tablename__ = "deletions"
+
+    deletion_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(String(32))
+    objects: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditAnchorRow(Table):
+    """A record of the audit trail as it was once: the trail must still hold it."""
+
+    __tablename__ = "audit_anchors"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(String(64))
+    noted_at: Mapped[datetime]

@@ -121,15 +121,28 @@ def test_stored_studies_are_listed_and_removed(spool: Spool) -> None:
     incoming = spool.begin()
     spool.keep(incoming, place_in(spool))
     assert list(spool.stored_studies()) == [(STUDY, (place_in(spool),))]
-    spool.remove_study(STUDY)
+    spool.set_study_aside(STUDY)
     assert list(spool.stored_studies()) == []
+    spool.empty_trash()
+    assert not list(spool.trash.iterdir())
 
 
 def test_an_object_is_kept_again_after_its_study_was_purged(spool: Spool) -> None:
     spool.keep(spool.begin(), place_in(spool))
-    spool.remove_study(STUDY)
+    spool.set_study_aside(STUDY)
     spool.keep(spool.begin(), place_in(spool))
     assert place_in(spool).exists()
+
+
+def test_what_is_wanted_goes_back_from_the_trash(spool: Spool) -> None:
+    spool.keep(spool.begin(), place_in(spool))
+    aside = spool.set_study_aside(STUDY)
+    assert aside is not None
+    assert spool.set_aside_folders() == [aside]
+    assert spool.put_back(aside, lambda place: place != place_in(spool)) == 0
+    assert spool.put_back(aside, lambda place: place == place_in(spool)) == 1
+    assert place_in(spool).exists()
+    assert spool.set_study_aside("9.9.9") is None
 
 
 def test_only_the_owner_can_read_patient_data(spool: Spool) -> None:

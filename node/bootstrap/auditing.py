@@ -1,0 +1,244 @@
+"""What the processes of a node tell the audit trail."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node.bootstrap.parts import Parts
+from node.dicom.patient import read_patient_id
+from node.jobs.job import Delivery, DeliveryState, Job
+from node.storage.associations import (
+    NOT_ACCEPTED,
+    AssociationRecord,
+    AssociationResult,
+    AssociationStore,
+)
+from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
+from node.telemetry.audit import codes, events
+from node.telemetry.audit.events import Node, StudyShare
+from node.telemetry.audit.message import Outcome, Participant
+from node.telemetry.audit.trail import AuditTrail
+
+
+def open_trail(parts: Parts, process: str) -> AuditTrail:
+    """Return the audit trail as one process of the node writes it."""
+    node = parts.settings.node
+    return AuditTrail(
+        node.data_dir,
+        node=Node(ae_title=node.ae_title, process=process),
+        settings=node.audit,
+    )
+
+
+def share_of(
+    trail: AuditTrail, study_instance_uid: str, instances: Mapping[str, int], sample: Path | None
+) -> StudyShare:
+    """Return what of a study an event is about, with its Patient ID where that is wanted."""
+    wanted = trail.keeps_patient_id and sample is not None
+    return StudyShare(
+        study_instance_uid=study_instance_uid,
+        instances=instances,
+        patient_id=read_patient_id(sample) if wanted and sample is not None else "",
+    )
+
+
+def tell_access(trail: AuditTrail, parts: Parts, job: Job) -> None:
+    """A worker reads the series of a job."""
+    received = [
+        item
+        for item in parts.store.received_of(job.study_instance_uid)
+        if item.series_instance_uid in job.series_instance_uids
+    ]
+    counts = Counter(item.instance.sop_class_uid for item in received)
+    sample = received[0].instance.path if received else None
+    share = share_of(trail, job.study_instance_uid, counts, sample)
+    trail.record(events.instances_accessed(trail.node, study=share))
+
+
+@dataclass(kw_only=True)
+class _Arrival:
+    """Objects of one study by one sender that no message has told of yet."""
+
+    instances: Counter[str] = field(default_factory=Counter)
+    sample: Path
+
+
+class ReceivingAudit:
+    """Tells of transfers to this node, and of associations that were refused.
+
+    Parameters
+    ----------
+    trail : AuditTrail
+    """
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+        self._lock = threading.Lock()
+        self._arrivals: dict[tuple[str, str], _Arrival] = {}
+
+    def stored(self, received: ReceivedInstance) -> None:
+        """An object is safe; the first of its study tells that a transfer begins."""
+        sender, study = received.calling_ae_title, received.study_instance_uid
+        with self._lock:
+            arrival = self._arrivals.get((sender, study))
+            is_first = arrival is None
+            if arrival is None:
+                arrival = _Arrival(sample=received.instance.path)
+                self._arrivals[sender, study] = arrival
+            arrival.instances[received.instance.sop_class_uid] += 1
+        if is_first:
+            share = share_of(self._trail, study, {}, arrival.sample)
+            begin = events.begin_transferring(
+                source=_sender(sender),
+                destination=self._trail.node.participant(
+                    role=codes.DESTINATION, is_requestor=False
+                ),
+                study=share,
+            )
+            self._trail.record(begin)
+
+    def associated(self, record: AssociationRecord) -> None:
+        """An association was opened, refused, or has ended."""
+        if record.result in NOT_ACCEPTED:
+            self._alert(record)
+        elif record.result is not AssociationResult.OPEN:
+            self._tell_transferred(record)
+
+    def close(self) -> None:
+        """Tell of what arrived over associations whose end nobody told."""
+        for sender in {sender for sender, _ in self._arrivals}:
+            self._flush(sender, address="")
+
+    def _tell_transferred(self, record: AssociationRecord) -> None:
+        self._flush(record.calling_ae_title, address=record.address)
+
+    def _flush(self, sender: str, *, address: str) -> None:
+        with self._lock:
+            keys = [key for key in self._arrivals if key[0] == sender]
+            arrivals = {study: self._arrivals.pop((sender, study)) for _, study in keys}
+        for study, arrival in arrivals.items():
+            share = share_of(self._trail, study, arrival.instances, arrival.sample)
+            self._trail.record(
+                events.instances_transferred(
+                    source=_sender(sender, address=address),
+                    destination=self._trail.node.participant(
+                        role=codes.DESTINATION, is_requestor=False
+                    ),
+                    study=share,
+                    received=True,
+                )
+            )
+
+    def _alert(self, record: AssociationRecord) -> None:
+        who = record.calling_ae_title or record.address
+        what = "association refused" if record.rejection else "no association came about"
+        self._trail.record(
+            events.security_alert(
+                self._trail.node,
+                kind=codes.NODE_AUTHENTICATION,
+                description=f"{what}: {record.reason or record.rejection or record.result}",
+                subject=who,
+                peer=Participant(
+                    user_id=who,
+                    alternative_user_id=f"AETITLES={record.calling_ae_title}",
+                    address=record.address,
+                    is_requestor=True,
+                ),
+                outcome=Outcome.MINOR_FAILURE,
+            )
+        )
+
+
+class AuditedInstanceStore(InstanceStore):
+    """An instance store that tells of every new object."""
+
+    audit: ReceivingAudit | None = None
+
+    def record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
+        """Record objects, then tell of those that are new."""
+        outcomes = super().record_all(batch)
+        if self.audit is not None:
+            for received, outcome in zip(batch, outcomes, strict=True):
+                if outcome is Recorded.NEW:
+                    self.audit.stored(received)
+        return outcomes
+
+
+class AuditedAssociationStore(AssociationStore):
+    """An association store that tells of every end and every refusal."""
+
+    audit: ReceivingAudit | None = None
+
+    def record_all(self, records: Sequence[AssociationRecord]) -> None:
+        """Record associations, and tell of them whether or not that succeeded."""
+        try:
+            super().record_all(records)
+        finally:
+            if self.audit is not None:
+                for record in records:
+                    self.audit.associated(record)
+
+
+def audit_deliveries(
+    deliver: Callable[[list[Delivery]], object], parts: Parts, trail: AuditTrail
+) -> Callable[[list[Delivery]], object]:
+    """Return a ``deliver`` that tells of what was sent, and of what was given up."""
+
+    def deliver_and_tell(batch: list[Delivery]) -> object:
+        before = {delivery.delivery_id for delivery in batch}
+        result = deliver(batch)
+        for job_id in sorted({delivery.job_id for delivery in batch}):
+            study = parts.ledger.get(job_id).study_instance_uid
+            sent = [d for d in parts.ledger.deliveries(job_id) if d.delivery_id in before]
+            _tell_sent(trail, parts, study, sent)
+        return result
+
+    return deliver_and_tell
+
+
+def _tell_sent(trail: AuditTrail, parts: Parts, study: str, deliveries: list[Delivery]) -> None:
+    failed = [each for each in deliveries if each.state is DeliveryState.FAILED]
+    accepted = [
+        each
+        for each in deliveries
+        if each.state not in (DeliveryState.FAILED, DeliveryState.PENDING)
+    ]
+    for group, failure in ((accepted, ""), (failed, "given up")):
+        for destination in sorted({each.destination for each in group}):
+            of_peer = [each for each in group if each.destination == destination]
+            counts = Counter(each.sop_class_uid for each in of_peer)
+            share = share_of(trail, study, counts, of_peer[0].path)
+            trail.record(
+                events.instances_transferred(
+                    source=trail.node.participant(role=codes.SOURCE, is_requestor=True),
+                    destination=_destination(parts, destination),
+                    study=share,
+                    received=False,
+                    failure=f"{failure}: {of_peer[0].error}" if failure else "",
+                )
+            )
+
+
+def _destination(parts: Parts, name: str) -> Participant:
+    known = {peer.name: peer for peer in parts.settings.peers}
+    peer = known.get(name)
+    if peer is None:
+        return Participant(user_id=name, role=codes.DESTINATION)
+    return Participant(
+        user_id=peer.ae_title,
+        alternative_user_id=f"AETITLES={peer.ae_title}",
+        role=codes.DESTINATION,
+        address=peer.host,
+    )
+
+
+def _sender(ae_title: str, *, address: str = "") -> Participant:
+    return Participant(
+        user_id=ae_title or "unknown",
+        alternative_user_id=f"AETITLES={ae_title}",
+        role=codes.SOURCE,
+        is_requestor=True,
+        address=address,
+    )

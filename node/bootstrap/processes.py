@@ -45,7 +45,12 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
         commitment=commitment_service(parts),
     )
     listener.start()
-    _follow(parts, "listener", lambda new: listener.take_up(new.node, new.peers))
+
+    def take_up(settings: Settings) -> None:
+        listener.take_up(settings.node, settings.peers)
+        parts.take_up(settings)
+
+    _follow(parts, "listener", take_up)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

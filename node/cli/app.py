@@ -9,6 +9,7 @@ import typer
 
 from node import __version__
 from node.cli import (
+    backup,
     config,
     demo,
     echo,
@@ -55,6 +56,8 @@ app.command("echo", rich_help_panel=OFFLINE)(echo.echo)
 app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
+app.command("backup", rich_help_panel=CARE)(backup.backup)
+app.command("restore", rich_help_panel=CARE)(backup.restore)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)
 app.add_typer(train.app, name="train", rich_help_panel=MODELS)
 train.app.command("samples")(train_samples.samples)

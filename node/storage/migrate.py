@@ -28,8 +28,7 @@ def upgrade_schema(engine: Engine) -> None:
     SetupFault
         The database was written by a newer program.
     """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
+    config = _config()
     script = ScriptDirectory.from_config(config)
     with _in_this_process, _exclusive(engine) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
@@ -43,6 +42,23 @@ def upgrade_schema(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def schema_of(connection: Connection) -> str:
+    """Return the revision that a database has, empty where it has none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def known_schemas() -> frozenset[str]:
+    """Return the revisions that this program can read and bring up to date."""
+    script = ScriptDirectory.from_config(_config())
+    return frozenset(revision.revision for revision in script.walk_revisions())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
+    return config
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from node.classify.predict import AbstainRule, classify_lesion
 from node.config.settings import ReportSettings
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
+from node.domain.intake import Intake
 from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
@@ -116,6 +117,8 @@ class Case:
     prefix : str
         Of the names of the result files.
     settings : ReportSettings
+    intake : Intake
+        How complete the study was, and the earlier report that this one takes the place of.
     volume : Volume
         Of ``series``.
     channels : tuple of Volume
@@ -136,6 +139,7 @@ class Case:
     companions: Mapping[str, Series] = field(default_factory=dict)
     prompts: tuple[Prompt, ...] = ()
     pointing: tuple[InstanceRef, ...] = ()
+    intake: Intake = field(default_factory=Intake)
     volume: Volume | None = None
     channels: tuple[Volume, ...] = ()
     segmentation: Segmentation | None = None
@@ -151,7 +155,8 @@ def read(case: Case) -> Case:
     """Check that the bundle was made for such series, and decode them on one grid."""
     check_all_fit((case.series, *case.companions.values()), case.toolbox.bundle)
     volume = read_volume(case.series)
-    channels, warnings = [volume], [*case.warnings, *tell_thickness(case.series)]
+    channels = [volume]
+    warnings = [*case.warnings, *tell_thickness(case.series), *tell_parts(case)]
     for role, series in case.companions.items():
         channel = resample_channel(read_volume(series), volume)
         channels.append(channel.volume)
@@ -162,6 +167,16 @@ def read(case: Case) -> Case:
         if not (volume.frame_of_reference_uid and channel.volume.frame_of_reference_uid):
             warnings.append(f"no frame of reference: {role} is taken to lie where it says")
     return replace(case, volume=volume, channels=tuple(channels), warnings=tuple(warnings))
+
+
+def tell_parts(case: Case) -> list[str]:
+    """Say which volume of a series was taken, where it holds several."""
+    told = []
+    for series in (case.series, *case.companions.values()):
+        if series.part is not None:
+            number = series.attributes.get("SeriesNumber") or "unknown"
+            told.append(f"series number {number}: {series.part} (by {series.part.chosen_by})")
+    return told
 
 
 def tell_thickness(series: Series) -> list[str]:
@@ -251,6 +266,8 @@ def report(case: Case) -> Case:
             model=case.toolbox.bundle.identity,
             prompts_of=case.prompts_of,
             remarks=(*tell_roles(case), *case.warnings),
+            completeness=case.intake.completeness,
+            predecessor=case.intake.predecessor,
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],

@@ -42,6 +42,14 @@ def summarize_case(case: Case) -> dict[str, Any]:
         "series_instance_uid": case.series.series_instance_uid,
         "roles": _roles(case),
         "slices": len(case.series.slices),
+        "parts": _parts(case),
+        "completeness": {
+            "arrival": str(case.intake.completeness.arrival),
+            "missing": case.intake.completeness.missing,
+            "limitations": list(case.intake.completeness.limitations),
+            "partial": case.intake.completeness.is_partial,
+        },
+        "predecessor": case.intake.predecessor.sop_instance_uid if case.intake.predecessor else "",
         "bundle": {"name": model.name, "version": model.version, "digest": model.digest},
         "software_version": node.__version__,
         "lesions": [
@@ -61,6 +69,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
                 "file": evidence.path.name,
                 "sop_class_uid": evidence.sop_class_uid,
                 "sop_instance_uid": evidence.sop_instance_uid,
+                "series_instance_uid": evidence.series_instance_uid,
             }
             for evidence in case.evidence
         ],
@@ -72,6 +81,20 @@ def _roles(case: Case) -> dict[str, str]:
     roles = [role.name for role in case.toolbox.bundle.manifest.roles]
     series = {**dict.fromkeys(roles[:1], case.series), **case.companions}
     return {role: series[role].series_instance_uid for role in roles}
+
+
+def _parts(case: Case) -> dict[str, dict[str, Any]]:
+    """Series Instance UID -> which of its volumes was taken, for series that hold several."""
+    found = {}
+    for series in (case.series, *case.companions.values()):
+        if series.part is not None:
+            found[series.series_instance_uid] = {
+                "labels": dict(series.part.labels),
+                "number": series.part.number,
+                "of": series.part.of,
+                "chosen_by": series.part.chosen_by,
+            }
+    return found
 
 
 def _prompt(prompt: Prompt, prompts_of: Mapping[int, tuple[Prompt, ...]]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ SELDOM_S = 0.2
 """For what takes seconds, so that the looking does not cost more than the work."""
 
 QUICK: Mapping[str, Any] = {
-    "assemble": {"quiet_time_s": 1},
+    "assemble": {"quiet_time_s": 1, "incomplete_wait_s": 0, "process_partial": False},
     "jobs": {"lease_s": 4, "poll_interval_s": 0.1, "retry_backoff_s": 0.2},
     "deliver": {"retry_backoff_s": 0.2, "acse_timeout_s": 5, "dimse_timeout_s": 30},
 }

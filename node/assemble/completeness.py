@@ -6,9 +6,9 @@
     nobody counts, no gap                           PROBABLY COMPLETE
     the source counts more, or slices have a gap    INCOMPLETE (n missing)
 
-Only series that the case is made of are judged, for nobody misses a scout image. Where no rule can
-take the study yet, or one that comes first lacks a role, everything that the source counts matters:
-the missing series may be the one that is wanted.
+Only series that the case is made of are judged, for nobody misses a scout image. But where no rule
+can take the study yet, or one that comes first lacks a role, the study waits for everything that
+the source counts: the missing series may be the one that is wanted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,15 +117,6 @@ def judge_completeness(
                 f"{name}: {arrived}, the archive counts {counted} more; lesions in the missing "
                 "images cannot be seen."
             )
-    others = {
-        uid: n for uid, n in missing.items() if uid not in {s.series_instance_uid for s in chosen}
-    }
-    if others:
-        total += sum(others.values())
-        limitations.append(
-            f"{sum(others.values())} images of {len(others)} further series did not arrive; a "
-            "series that suits better may be among them."
-        )
     if limitations:
         return Completeness(
             arrival=Arrival.INCOMPLETE, missing=total, limitations=tuple(limitations)

@@ -1,33 +1,29 @@
 """Quiet studies -> jobs: what the dispatcher's first clock does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from node.assemble.digest import digest_case, digest_instances
+from node.assemble.completeness import AskCounts, FetchMissing
+from node.assemble.digest import digest_instances
 from node.assemble.headers import read_series
-from node.assemble.select import sort_study
-from node.assemble.validate import check_all_series
+from node.bootstrap.completing import count_asker, missing_fetcher
 from node.bootstrap.parts import Parts
-from node.bootstrap.pointing import find_prompts, needs_prompts, sources_of
-from node.bootstrap.roles import roles_of
+from node.bootstrap.planning import Outlook, add_work, look_at
+from node.config.settings import AssembleSettings
 from node.domain.errors import InputRejected, OncoNodeError, Problem
-from node.domain.study import InstanceRef, Study
+from node.domain.study import Study
 from node.jobs.backoff import Backoff
 from node.jobs.failure import describe_bug
 from node.storage.clock import utc_now
 from node.storage.instances import ReceivedInstance
 
 log = structlog.get_logger()
-
-SILENT = frozenset({"own-result", "other-modality"})
-"""Reasons that need no answer: nobody expects findings for a report or for the node's own SEG."""
-
 
 RETRY = Backoff(first_s=1, maximum_s=900)
 """Waits before a study that tripped over a bug is looked at again."""
@@ -39,23 +35,48 @@ class _Tripped:
     not_before_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    seen: datetime
+    not_before_s: float
+
+
 class Assembler:
     """Makes a job, or a rejection with its reasons, of every study that fell quiet.
 
-    A study that trips over a bug holds up no other: it is told of as refused, stays to be
-    assembled, and is tried again ever more seldom, and at every start.
+    A study that is known to lack images waits for them up to a limit after its latest object, and
+    is then processed as it is. A study that trips over a bug holds up no other: it is told of as
+    refused, stays to be assembled, and is tried again ever more seldom, and at every start.
 
     Parameters
     ----------
     parts : Parts
+    ask_counts : AskCounts, optional
+        Asks how much of a study its source has.
+    fetch_missing : FetchMissing, optional
+        Has missing images sent.
     clock : callable
         Seconds that only go forward.
+    now : callable
+        Time of day, as objects are received.
     """
 
-    def __init__(self, parts: Parts, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        ask_counts: AskCounts | None = None,
+        fetch_missing: FetchMissing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._parts = parts
+        self._ask_counts = ask_counts or count_asker(parts)
+        self._fetch_missing = fetch_missing or missing_fetcher(parts)
         self._clock = clock
+        self._now = now
         self._tripped: dict[str, _Tripped] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def tick(self) -> int:
         """Look at every quiet study that is due; return how many there were.
@@ -65,20 +86,38 @@ class Assembler:
         OncoNodeError, SQLAlchemyError
             When no study could be looked at now.
         """
-        quiet = timedelta(seconds=self._parts.settings.node.assemble.quiet_time_s)
-        studies = self._parts.store.quiet_studies(before=utc_now() - quiet)
-        due = [study for study in studies if self._is_due(study)]
+        settings = self._parts.settings.node.assemble
+        shortest_s = min([settings.quiet_time_s, *settings.quiet_time_by_ae.values()])
+        before = self._now() - timedelta(seconds=shortest_s)
+        studies = self._parts.store.quiet_studies(before=before)
+        due = [study for study in studies if self._is_quiet(study) and self._is_due(study)]
         for study in due:
             self._try(study)
         return len(due)
 
+    def _is_quiet(self, study_instance_uid: str) -> bool:
+        """Whether it is so by the time of its sender, where senders have times of their own."""
+        settings = self._parts.settings.node.assemble
+        if not settings.quiet_time_by_ae:
+            return True
+        store = self._parts.store
+        quiet_s = quiet_time_of(store.last_sender(study_instance_uid), settings)
+        return store.last_received(study_instance_uid) < self._now() - timedelta(seconds=quiet_s)
+
     def _is_due(self, study_instance_uid: str) -> bool:
         tripped = self._tripped.get(study_instance_uid)
-        return tripped is None or self._clock() >= tripped.not_before_s
+        if tripped is not None and self._clock() < tripped.not_before_s:
+            return False
+        waiting = self._waiting.get(study_instance_uid)
+        return (
+            waiting is None
+            or self._clock() >= waiting.not_before_s
+            or self._parts.store.last_received(study_instance_uid) != waiting.seen
+        )
 
     def _try(self, study_instance_uid: str) -> None:
         try:
-            _assemble(self._parts, study_instance_uid)
+            self._assemble(study_instance_uid)
         except (OncoNodeError, SQLAlchemyError):
             raise  # not the study's fault
         except Exception as error:  # noqa: BLE001 - a process boundary: the other studies go on
@@ -112,46 +151,87 @@ class Assembler:
             ],
         )
 
-
-def _assemble(parts: Parts, study_instance_uid: str) -> None:
-    seen = parts.store.last_received(study_instance_uid)
-    received = parts.store.received_of(study_instance_uid)
-    sender = received[-1].calling_ae_title
-    digest = digest_instances(item.instance for item in received)
-    try:
-        _plan(parts, read_series(received), received)
-    except InputRejected as rejected:
-        parts.ledger.add_rejected(
-            study_instance_uid=study_instance_uid,
-            calling_ae_title=sender,
-            content_digest=digest,
-            problems=rejected.problems,
-        )
-    parts.store.mark_assembled(study_instance_uid, seen_last_received_at=seen, digest=digest)
-
-
-def _plan(parts: Parts, study: Study, received: tuple[ReceivedInstance, ...]) -> None:
-    sorted_study = sort_study(study, parts.settings.routing, partial(roles_of, parts.models))
-    if not sorted_study.selections:
-        told: tuple[Problem, ...] = sorted_study.left_out
-        if all(problem.code in SILENT for problem in told):
-            log.info("study.ignored", study_instance_uid=study.study_instance_uid)
+    def _assemble(self, study_instance_uid: str) -> None:
+        parts = self._parts
+        seen = parts.store.last_received(study_instance_uid)
+        received = parts.store.received_of(study_instance_uid)
+        digest = digest_instances(item.instance for item in received)
+        try:
+            self._plan(received, seen)
+        except InputRejected as rejected:
+            parts.ledger.add_rejected(
+                study_instance_uid=study_instance_uid,
+                calling_ae_title=received[-1].calling_ae_title,
+                content_digest=digest,
+                problems=rejected.problems,
+            )
+        if study_instance_uid in self._waiting:
             return
-        raise InputRejected(told)
-    for selection in sorted_study.selections:
-        all_series = check_all_series(
-            selection.all_series, minimum_slices=parts.settings.node.assemble.minimum_slices
+        parts.store.mark_assembled(study_instance_uid, seen_last_received_at=seen, digest=digest)
+
+    def _plan(self, received: tuple[ReceivedInstance, ...], seen: datetime) -> None:
+        """Make a job of a study, refuse it, or let it wait."""
+        uid = received[0].study_instance_uid
+        self._waiting.pop(uid, None)
+        own = self._parts.ledger.sent_among(item.instance.sop_instance_uid for item in received)
+        foreign = [item for item in received if item.instance.sop_instance_uid not in own]
+        if not foreign:
+            log.info("study.ignored", study_instance_uid=uid, reason="own results")
+            return
+        study = read_series(foreign)
+        outlook = look_at(self._parts, study, self._count(study))
+        left_s = self._patience_s(seen)
+        if outlook.may_improve and left_s > 0:
+            self._wait(uid, seen, outlook, left_s)
+        elif outlook.selection is None and not outlook.problems:
+            log.info("study.ignored", study_instance_uid=uid, reason="nothing to analyse")
+        else:
+            add_work(self._parts, study, outlook)
+            arrival = str(outlook.completeness)
+            log.info("study.assembled", study_instance_uid=uid, completeness=arrival)
+
+    def _patience_s(self, seen: datetime) -> float:
+        """Seconds that a study may still wait for what it lacks."""
+        limit_s = self._parts.settings.node.assemble.incomplete_wait_s
+        return limit_s - (self._now() - seen).total_seconds()
+
+    def _wait(self, uid: str, seen: datetime, outlook: Outlook, left_s: float) -> None:
+        again_s = min(self._parts.settings.node.assemble.incomplete_check_s, left_s)
+        missing = sum(outlook.missing.values())
+        fetching = self._fetch(uid, outlook.missing)
+        self._waiting[uid] = _Waiting(seen=seen, not_before_s=self._clock() + again_s)
+        log.warning(
+            "study.incomplete",
+            study_instance_uid=uid,
+            missing=missing,
+            fetching=fetching,
+            again_in_s=round(again_s, 1),
+            patience_s=round(left_s, 1),
         )
-        pointing: tuple[InstanceRef, ...] = ()
-        if needs_prompts(parts.models, selection.rule.bundle):
-            pointed = find_prompts(study, all_series[0], selection.rule)
-            pointing = sources_of(study, pointed.prompts)
-        parts.ledger.add_job(
-            study_instance_uid=study.study_instance_uid,
-            series_instance_uids=[series.series_instance_uid for series in all_series],
-            bundle=selection.rule.bundle,
-            rule=selection.rule.name,
-            destinations=selection.rule.destinations,
-            calling_ae_title=received[-1].calling_ae_title,
-            content_digest=digest_case(all_series, pointing),
-        )
+
+    def _count(self, study: Study) -> Mapping[str, int] | None:
+        if self._ask_counts is None:
+            return None
+        try:
+            return self._ask_counts(study.study_instance_uid)
+        except OncoNodeError as error:  # the study does not depend on who could tell more of it
+            log.warning("counts.unknown", error=str(error))
+            return None
+
+    def _fetch(self, study_instance_uid: str, missing: Mapping[str, int]) -> bool:
+        if self._fetch_missing is None:
+            return False
+        try:
+            return self._fetch_missing(study_instance_uid, missing)
+        except OncoNodeError as error:
+            log.warning("missing.not_fetched", error=str(error))
+            return False
+
+
+def quiet_time_of(calling_ae_title: str, settings: AssembleSettings) -> float:
+    """Seconds of quiet after which a study of a sender is looked at."""
+    sender = calling_ae_title.strip().casefold()
+    for pattern, quiet_s in settings.quiet_time_by_ae.items():
+        if fnmatchcase(sender, pattern.casefold().replace("[", "[[]")):
+            return quiet_s
+    return settings.quiet_time_s

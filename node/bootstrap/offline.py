@@ -16,7 +16,7 @@ from node.assemble.validate import check_all_series
 from node.bootstrap.explain import write_explanation
 from node.bootstrap.pointing import Seeds, find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
-from node.config.settings import ReportSettings, RoutingRule, SeriesMatch, Settings
+from node.config.settings import PartChoice, ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Study
 from node.pipeline import Case, Toolbox, open_toolbox, run_stages
@@ -114,7 +114,9 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
     if not sorted_study.selections:
         raise InputRejected(sorted_study.left_out)
     selection = sorted_study.selections[0]
-    series, *others = check_all_series(selection.all_series, minimum_slices=run.minimum_slices)
+    series, *others = check_all_series(
+        selection.all_series, minimum_slices=run.minimum_slices, choice=selection.rule.part
+    )
     pointed = PointedAt()
     if needs_prompts(run.models, selection.rule.bundle):
         pointed = find_prompts(study, series, selection.rule, seeds=run.seeds)
@@ -154,6 +156,7 @@ def _rules_for(
             destinations=("none",),
             roles=next((rule.roles for rule in told if rule.roles), {}),
             prompt_labels=next((rule.prompt_labels for rule in told), ()),
+            part=next((rule.part for rule in told), PartChoice()),
         )
         for modality in (models.manifest(bundle).accepts.modality, ("CT", "MR"))
     )

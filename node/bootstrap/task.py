@@ -103,6 +103,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             companions=companions,
             prompts=prompts,
             pointing=pointing,
+            intake=job.intake,
             toolbox=toolbox,
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,
@@ -146,6 +147,8 @@ def _read_series(parts: Parts, job: Job, toolbox: Toolbox) -> tuple[Series, dict
     series, *others = check_all_series(
         (by_uid[uid] for uid in job.series_instance_uids),
         minimum_slices=parts.settings.node.assemble.minimum_slices,
+        parts=job.intake.parts,
+        let_gaps_pass=job.intake.completeness.is_partial,
     )
     return series, dict(zip(roles, others, strict=True))
 

@@ -95,6 +95,8 @@ class AssembleSettings(Frozen):
     incomplete_wait_s: Seconds = 600
     incomplete_check_s: float = Field(60, ge=1)
     process_partial: bool = True
+    ask_peers: tuple[Name, ...] = ()
+    fetch_missing: Literal["never", "move", "get"] = "never"
     minimum_slices: int = Field(3, ge=1)
 
 

@@ -70,7 +70,7 @@ class Intake:
         Report of an earlier job on the same study, made before further images came.
     """
 
-    completeness: Completeness = Completeness()
+    completeness: Completeness = field(default_factory=Completeness)
     parts: Mapping[str, Part] = field(default_factory=dict)
     predecessor: DocumentRef | None = None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from node.domain.code import Code
 from node.domain.finding import Finding
+from node.domain.intake import Completeness, DocumentRef
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
 
@@ -60,6 +61,10 @@ class Report:
         Lesion number -> where somebody had pointed at it; empty if the model finds lesions itself.
     remarks : tuple of str
         What a reader should know of this case, in sentences.
+    completeness : Completeness
+        Of the images that were evaluated; an incomplete one makes the report PARTIAL.
+    predecessor : DocumentRef or None
+        Report that this one takes the place of, made before further images came.
     """
 
     segmentation: Segmentation
@@ -67,6 +72,8 @@ class Report:
     model: ModelIdentity
     prompts_of: Mapping[int, tuple[Prompt, ...]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    completeness: Completeness = field(default_factory=Completeness)
+    predecessor: DocumentRef | None = None
 
 
 class EvidenceKind(StrEnum):

@@ -1,13 +1,14 @@
 """A job, a line of its history and a delivery, as callers see them: frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from node.domain.errors import Problem
+from node.domain.intake import Intake
 from node.jobs.state import JobState
 
 
@@ -47,6 +48,8 @@ class Job:
         Why it was rejected.
     result : mapping
         What the pipeline returned, as JSON holds it.
+    intake : Intake
+        How complete the study was, which parts of series were taken, and the earlier report.
     """
 
     job_id: str
@@ -68,6 +71,7 @@ class Job:
     error: str
     problems: tuple[Problem, ...]
     result: Mapping[str, Any]
+    intake: Intake = field(default_factory=Intake)
 
     def log_context(self) -> dict[str, Any]:
         """Return what every log line about the job should carry."""

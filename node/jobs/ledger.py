@@ -1,6 +1,6 @@
 """The ledger of jobs: the only truth about work, whatever becomes of processes and of Dask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
@@ -12,6 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
+from node.domain.intake import DocumentRef, Intake
+from node.domain.report import EvidenceKind
 from node.jobs.claims import Claims, summarize
 from node.jobs.job import Job, JobEventRow
 from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
@@ -38,11 +40,13 @@ class Ledger(Claims):
         destinations: Sequence[str],
         calling_ae_title: str,
         content_digest: str,
+        intake: Intake | None = None,
     ) -> Job:
         """Add work, or return the job that is the same work.
 
         Unfinished jobs for the same series, bundle and rule but an earlier content are
         cancelled: objects that came late would otherwise give two results for one series.
+        Where an earlier job of study and bundle has made its report, that is the predecessor.
         """
         row = self._new_row(
             JobEvent.ADD,
@@ -53,6 +57,7 @@ class Ledger(Claims):
             destinations=list(destinations),
             calling_ae_title=calling_ae_title,
             content_digest=content_digest,
+            intake=(intake or Intake()).to_json(),
         )
         return self._insert(row, JobEvent.ADD)
 
@@ -148,6 +153,18 @@ class Ledger(Claims):
         with reading(self._engine) as session:
             return [job_of(row) for row in session.scalars(query)]
 
+    def sent_among(self, sop_instance_uids: Iterable[str]) -> frozenset[str]:
+        """Return which objects are results of this node that were sent, or are to be."""
+        wanted = list(sop_instance_uids)
+        found: set[str] = set()
+        with reading(self._engine) as session:
+            for start in range(0, len(wanted), 500):  # SQLite bounds the parameters of a statement
+                query = select(DeliveryRow.sop_instance_uid).where(
+                    DeliveryRow.sop_instance_uid.in_(wanted[start : start + 500])
+                )
+                found.update(session.scalars(query))
+        return frozenset(found)
+
     def finished_before(self, before: datetime) -> Jobs:
         """Return the jobs that came to rest before a moment: their files may be purged.
 
@@ -199,6 +216,7 @@ class Ledger(Claims):
                     return job_of(known)
                 if event is JobEvent.ADD:
                     self._replace_earlier(session, row)
+                    _name_predecessor(session, row)
                 session.add(row)
                 session.flush()
                 note(session, row, event, at=row.created_at, detail=row.error)
@@ -246,6 +264,26 @@ class Ledger(Claims):
         )
         row.job_id = _job_id(row)
         return row
+
+
+def _name_predecessor(session: Session, row: JobRow) -> None:
+    """Note the report of the latest job on the same study that has made one."""
+    query = select(JobRow).where(
+        JobRow.study_instance_uid == row.study_instance_uid,
+        JobRow.bundle == row.bundle,
+        JobRow.state.in_([JobState.SENDING.value, JobState.DELIVERED.value]),
+    )
+    earlier = session.scalar(query.order_by(JobRow.created_at.desc(), JobRow.job_id).limit(1))
+    for item in earlier.result.get("evidence", ()) if earlier else ():
+        if item["kind"] == EvidenceKind.SR and item.get("series_instance_uid"):
+            document = DocumentRef(
+                study_instance_uid=row.study_instance_uid,
+                series_instance_uid=item["series_instance_uid"],
+                sop_class_uid=item["sop_class_uid"],
+                sop_instance_uid=item["sop_instance_uid"],
+            )
+            row.intake = {**(row.intake or {}), "predecessor": asdict(document)}
+            return
 
 
 def _job_id(row: JobRow) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
+from node.domain.intake import Intake
 from node.jobs.job import CommitmentState, Delivery, DeliveryState, Job, JobEventRow
 from node.jobs.state import JobEvent, JobState, advance
 from node.storage.tables import CommitmentRow, DeliveryRow, JobEventLine, JobRow
@@ -71,6 +72,7 @@ def job_of(row: JobRow) -> Job:
         error=row.error,
         problems=tuple(Problem(**problem) for problem in row.problems),
         result=row.result,
+        intake=Intake.from_json(row.intake),
     )
 
 

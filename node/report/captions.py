@@ -12,6 +12,7 @@ from node.report.palette import lesion_colour
 from node.report.panels import INK, QUIET, REFERENCE_COLOUR
 
 TRACK = "#262d38"
+WARNING = "#ffd479"
 MOST_LESIONS = 4
 _ASSESSMENT_COLOURS = {MALIGNANT.value: "#ff6b6b", BENIGN.value: "#5fd38d"}
 
@@ -33,6 +34,8 @@ def write_findings(axes: Axes, report: Report, *, dice: float | None) -> None:
     lesions = report.segmentation.lesions
     _text(axes, 0.985, _headline(report), size=17, weight="bold")
     top = 0.915
+    if report.completeness.is_partial:
+        top = _write_partial(axes, top, report)
     findings = {finding.lesion_number: finding for finding in report.findings}
     for lesion in lesions[:MOST_LESIONS]:
         top = _write_lesion(axes, top, lesion, findings.get(lesion.number))
@@ -55,6 +58,16 @@ def _headline(report: Report) -> str:
     if not count:
         return f"No {what} found"
     return f"{count} lesion{'' if count == 1 else 's'} found"
+
+
+def _write_partial(axes: Axes, top: float, report: Report) -> float:
+    """Warn that images are missing, with what that means."""
+    _text(axes, top, f"PARTIAL - {report.completeness}", size=13, weight="bold", colour=WARNING)
+    told = " ".join(report.completeness.limitations)
+    lines = textwrap.wrap(told, 62, max_lines=4, placeholder=" ... (more in the report)")
+    for number, line in enumerate(lines, start=1):
+        _text(axes, top - 0.012 - 0.028 * number, line, size=10, colour=WARNING)
+    return top - 0.05 - 0.028 * len(lines)
 
 
 def _write_lesion(axes: Axes, top: float, lesion: Lesion, finding: Finding | None) -> float:

@@ -97,7 +97,8 @@ def _write_banner(figure: Figure, report: Report) -> None:
         spine.set_visible(False)
     name = f"OncoNode  |  {report.model.name} {report.model.version}"
     band.text(0.015, 0.5, name, color=INK, fontsize=14, va="center", fontweight="bold")
-    band.text(0.98, 0.5, BANNER, color=INK, fontsize=14, va="center", ha="right", weight="bold")
+    banner = f"PARTIAL  |  {BANNER}" if report.completeness.is_partial else BANNER
+    band.text(0.98, 0.5, banner, color=INK, fontsize=14, va="center", ha="right", weight="bold")
 
 
 def _main_slice(report: Report) -> int:

@@ -95,7 +95,8 @@ def build_sr(
             sop_instance_uid=PENDING_UID,
             instance_number=1,
             series_description=series_description("SR", report.model),
-            is_complete=True,
+            is_complete=not report.completeness.is_partial,
+            previous_versions=_predecessors(report),
             is_final=False,
             is_verified=False,
             requested_procedures=_requested_procedures(sources[0]),
@@ -103,9 +104,24 @@ def build_sr(
             specific_character_set=None,
             **equipment_of(report.model),
         )
+    if report.completeness.is_partial:
+        told = f"Incomplete study: {report.completeness.missing or 'some'} images missing"
+        built.CompletionFlagDescription = plain_text(told, LONG_STRING)
     stamp(built, sources=sources, model=report.model)
     seal_uids(built, kind="sr")
     return built
+
+
+def _predecessors(report: Report) -> list[Dataset] | None:
+    """Predecessor document (PS3.3 table C.17-2), as highdicom wants to read it."""
+    if report.predecessor is None:
+        return None
+    document = Dataset()
+    document.StudyInstanceUID = report.predecessor.study_instance_uid
+    document.SeriesInstanceUID = report.predecessor.series_instance_uid
+    document.SOPClassUID = report.predecessor.sop_class_uid
+    document.SOPInstanceUID = report.predecessor.sop_instance_uid
+    return [document]
 
 
 def _compose(
@@ -171,8 +187,10 @@ def _conclusion(report: Report, evaluated: str) -> ContainerContentItem:
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
     found = len(report.segmentation.lesions)
+    partial = report.completeness.is_partial
     texts = (
-        f"{found} lesion{'' if found == 1 else 's'} found. {evaluated}",
+        f"{'PARTIAL: ' * partial}{found} lesion{'' if found == 1 else 's'} found. {evaluated}",
+        *(f"Limitation: {text}" for text in report.completeness.limitations if partial),
         *report.remarks,
         f"Limitations: {report.model.limitations}",
         f"AI result for {RESEARCH_NOTICE}; not verified by a person.",
@@ -195,9 +213,10 @@ def _what_was_evaluated(report: Report, header: Dataset) -> str:
     geometry = report.segmentation.geometry
     slices, rows, columns = geometry.shape
     thickness_mm, row_mm, column_mm = geometry.spacing_mm
+    everything = "" if report.completeness.is_partial else "all "
     return (
-        f"Evaluated: all {slices} slices of {rows} x {columns} pixels of {header.Modality} series "
-        f"number {header.get('SeriesNumber') or 'unknown'}, voxels of {column_mm:.2f} x "
+        f"Evaluated: {everything}{slices} slices of {rows} x {columns} pixels of {header.Modality} "
+        f"series number {header.get('SeriesNumber') or 'unknown'}, voxels of {column_mm:.2f} x "
         f"{row_mm:.2f} x {thickness_mm:.2f} mm."
     )
 

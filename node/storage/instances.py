@@ -175,6 +175,17 @@ class InstanceStore:
                 raise KeyError(study_instance_uid)
             return study.last_received_at
 
+    def last_sender(self, study_instance_uid: str) -> str:
+        """Return the AE title that sent the last object of a study; empty if there is none."""
+        query = (
+            select(InstanceRow.calling_ae_title)
+            .where(InstanceRow.study_instance_uid == study_instance_uid)
+            .order_by(InstanceRow.instance_id.desc())
+            .limit(1)
+        )
+        with reading(self._engine) as session:
+            return session.scalar(query) or ""
+
     def received_of(self, study_instance_uid: str) -> tuple[ReceivedInstance, ...]:
         """Return the objects of a study in the order of their receipt."""
         query = (

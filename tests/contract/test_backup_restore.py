@@ -367,7 +367,7 @@ def test_no_backup_is_overwritten(old: Site, tmp_path: Path, new_url: str) -> No
 
 @ON_SQLITE
 def test_results_that_went_meanwhile_are_told(old: Site, tmp_path: Path, new_url: str) -> None:
-    with old.opened() as (_, ledger, _, spool):
+    with old.opened() as (_, ledger, _, _):
         (job,) = [job for job in ledger.list() if job.state is JobState.SENDING]
         (delivery,) = ledger.deliveries(job.job_id)
         assert delivery.state is DeliveryState.PENDING

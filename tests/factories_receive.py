@@ -22,7 +22,10 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from node.config.settings import NodeSettings, Peer
+from node.receive.association_log import AssociationLog
+from node.receive.commitment import CommitmentService
 from node.receive.scp import Listener
+from node.storage.associations import AssociationRecord, AssociationResult, AssociationStore
 from node.storage.database import open_database, sqlite_url
 from node.storage.instances import InstanceStore
 from node.storage.spool import Spool
@@ -90,11 +93,26 @@ class RunningListener:
     listener: Listener
     store: InstanceStore
     spool: Spool
+    associations: AssociationStore
 
     @property
     def port(self) -> int:
         """The port to send to."""
         return self.listener.port
+
+    def wait_for_record(self, *results: AssociationResult) -> AssociationRecord:
+        """Return the record of the latest association, once it has ended (so)."""
+
+        def latest() -> AssociationRecord | None:
+            for record in self.associations.list(limit=1):
+                if record.ended_at is not None and (not results or record.result in results):
+                    return record
+            return None
+
+        wait_until(latest)
+        record = latest()
+        assert record is not None
+        return record
 
     def received_bytes(self, sop_instance_uid: str) -> bytes:
         """Return the data set of a stored object, as it stands in its file."""
@@ -123,16 +141,26 @@ def running_listener(
     settings: NodeSettings | None = None,
     peers: tuple[Peer, ...] = (),
     store: InstanceStore | None = None,
+    commitment: CommitmentService | None = None,
 ) -> Iterator[RunningListener]:
     """Start a listener in a folder, stop it at the end."""
     spool = Spool(folder / "spool")
-    store = store or InstanceStore(open_database(sqlite_url(folder)))
+    engine = open_database(sqlite_url(folder))
+    store = store or InstanceStore(engine)
+    associations = AssociationStore(engine)
     listener = Listener(
-        settings=settings or listener_settings(), peers=peers, store=store, spool=spool
+        settings=settings or listener_settings(),
+        peers=peers,
+        store=store,
+        spool=spool,
+        commitment=commitment,
+        associations=AssociationLog(associations, listener="test"),
     )
     listener.start()
     try:
-        yield RunningListener(listener=listener, store=store, spool=spool)
+        yield RunningListener(
+            listener=listener, store=store, spool=spool, associations=associations
+        )
     finally:
         listener.stop()
 

@@ -28,6 +28,7 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext, build_context
 
+from node.config.settings import Permission
 from node.dicom.commitment import STORAGE_COMMITMENT
 
 TRANSFER_SYNTAXES = (
@@ -66,6 +67,13 @@ def storage_classes() -> tuple[str, ...]:
     """Return the SOP Class UIDs that may be sent here, those of the standard first."""
     standard = (str(context.abstract_syntax) for context in AllStoragePresentationContexts)
     return (*standard, *PRIVATE_STORAGE_CLASSES)
+
+
+def permission_of(sop_class_uid: str) -> Permission:
+    """Return which of the permissions in ``peers.yaml`` a SOP class needs."""
+    if sop_class_uid == VERIFICATION:
+        return "echo"
+    return "commit" if sop_class_uid == STORAGE_COMMITMENT else "store"
 
 
 def accepted_contexts(*, commitment: bool = False) -> list[PresentationContext]:

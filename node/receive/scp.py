@@ -1,4 +1,4 @@
-"""The listener: a DICOM Storage and Verification SCP.
+"""The listener: a DICOM Storage and Verification SCP, on a plain port, a TLS port, or both.
 
 References
 ----------
@@ -8,14 +8,18 @@ PS3.4 annexes A and B, PS3.8 section 7 (associations and their rejection).
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import structlog
 from pynetdicom import AE, evt
-from pynetdicom.events import Event
 
 from node.config.settings import NodeSettings, Peer
+from node.dicom.tls import RenewedContext, TlsFiles, server_context
 from node.domain.errors import SetupFault
+from node.receive.admission import Admission
+from node.receive.association_log import AssociationLog
 from node.receive.c_echo import answer_echo
 from node.receive.c_store import StoreService
 from node.receive.commitment import CommitmentService
@@ -24,16 +28,23 @@ from node.receive.file_meta import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
+from node.receive.reception import Reception
 from node.receive.recovery import recover
-from node.receive.transport import ListeningServer, StreamingAssociation
+from node.receive.transport import (
+    SPARE_CONNECTIONS,
+    ListeningServer,
+    StreamingAssociation,
+)
 from node.storage.instances import InstanceStore
 from node.storage.spool import Spool
 
 log = structlog.get_logger()
 
 MEGABYTE = 1 << 20
+PLAIN, TLS = "plain", "tls"
 POLL_INTERVAL_S = 0.1
 ABORT_TIMEOUT_S = 30
+UNLIMITED = 1 << 30  # the limit is that of ``Admission``
 
 
 class Listener:
@@ -44,11 +55,15 @@ class Listener:
     settings : NodeSettings
         AE title, address, port (0 takes a free one), limits and timeouts.
     peers : tuple of Peer
-        Who may associate where ``accept_unknown_peers`` is false.
+        Who may associate, from where, how often and for what.
     store : InstanceStore
     spool : Spool
     commitment : CommitmentService, optional
         Without it, Storage Commitment is not offered.
+    associations : AssociationLog, optional
+        Without it, associations are told in the log alone.
+    closed : callable, optional
+        Why no association is taken at the moment, in words; empty if one is.
     """
 
     def __init__(
@@ -59,10 +74,14 @@ class Listener:
         store: InstanceStore,
         spool: Spool,
         commitment: CommitmentService | None = None,
+        associations: AssociationLog | None = None,
+        closed: Callable[[], str] = str,
     ) -> None:
         self._commitment = commitment
         self._settings = settings
-        self._peers = peers
+        self._admission = Admission(settings, peers, closed=closed)
+        self._associations = associations
+        self._reception = Reception(self._admission, associations)
         self._store = store
         self._spool = spool
         self._maximum_bytes = settings.receive.maximum_dataset_mb * MEGABYTE
@@ -74,15 +93,23 @@ class Listener:
             minimum_free_bytes=settings.receive.minimum_free_disk_mb * MEGABYTE,
         )
         self._ae = self._application_entity()
-        self._server: ListeningServer | None = None
-        self._thread: threading.Thread | None = None
+        self._servers: dict[str, ListeningServer] = {}
+        self._threads: list[threading.Thread] = []
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
-        if self._server is None:
-            return self._settings.port
-        return int(self._server.server_address[1])
+        """The port that is listened on without TLS."""
+        return self._port_of(PLAIN, self._settings.port)
+
+    @property
+    def tls_port(self) -> int:
+        """The port that is listened on for TLS."""
+        return self._port_of(TLS, self._settings.tls.port)
+
+    @property
+    def open_associations(self) -> Counter[str]:
+        """How many associations each peer has open, by name; empty text for unknown ones."""
+        return self._admission.inside
 
     @property
     def counts(self) -> Counter[str]:
@@ -95,29 +122,49 @@ class Listener:
         Raises
         ------
         SetupFault
-            The port cannot be bound, or nobody would be allowed to send.
+            A port cannot be bound, or the files for TLS cannot be used.
         """
+        tls = self._settings.tls
+        context = self._tls_context() if tls.is_listening else None
         recover(store=self._store, spool=self._spool, maximum_bytes=self._maximum_bytes)
-        self._server = server = self._bind()
-        self._thread = threading.Thread(
-            target=server.serve_forever,
-            kwargs={"poll_interval": POLL_INTERVAL_S},
-            name="listener",
-            daemon=True,
-        )
-        self._thread.start()
-        log.info("listener.started", ae_title=self._settings.ae_title, port=self.port)
+        try:
+            if context is None or tls.listen != "only":
+                self._servers[PLAIN] = self._bind(self._settings.port, None)
+            if context is not None:
+                self._servers[TLS] = self._bind(tls.port, context)
+        except SetupFault:
+            self._close()
+            raise
+        if self._associations is not None:
+            self._associations.start()
+        for name, server in self._servers.items():
+            thread = threading.Thread(
+                target=server.serve_forever,
+                kwargs={"poll_interval": POLL_INTERVAL_S},
+                name=f"listener-{name}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.append(thread)
+            port = int(server.server_address[1])
+            log.info(
+                "listener.started", ae_title=self._settings.ae_title, port=port, tls=name == TLS
+            )
 
     def stop(self, *, drain_s: float = 0) -> None:
         """Accept nothing more, let associations end for a while, then abort the rest."""
-        server, thread = self._server, self._thread
-        if server is None or thread is None:
+        if not self._threads:
             return
-        server.shutdown()
-        thread.join()
+        for server in self._servers.values():
+            server.shutdown()
+        for thread in self._threads:
+            thread.join()
         deadline = time.monotonic() + drain_s
         associations = [
-            each for each in server.active_associations if isinstance(each, StreamingAssociation)
+            each
+            for server in self._servers.values()
+            for each in server.active_associations
+            if isinstance(each, StreamingAssociation)
         ]
         for association in associations:
             association.join(timeout=max(0.0, deadline - time.monotonic()))
@@ -126,7 +173,10 @@ class Listener:
                 association.end()
         for association in associations:
             association.join(timeout=ABORT_TIMEOUT_S)
-        self._server = self._thread = None
+        self._servers.clear()
+        self._threads.clear()
+        if self._associations is not None:
+            self._associations.stop()
         log.info("listener.stopped", aborted=sum(each.is_aborted for each in associations))
 
     def take_up(self, settings: NodeSettings, peers: tuple[Peer, ...]) -> None:
@@ -137,26 +187,49 @@ class Listener:
         SetupFault
             Nobody would be allowed to send; all stays as it was.
         """
-        self._ae.require_calling_aet = _calling_titles(settings, peers)
-        self._settings, self._peers = settings, peers
+        self._admission.take_up(settings, peers)
+        self._settings = settings
 
     def _application_entity(self) -> AE:
         settings = self._settings
         ae = AE(ae_title=settings.ae_title)
         ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.maximum_associations = settings.receive.maximum_associations
+        ae.maximum_associations = UNLIMITED
         ae.maximum_pdu_size = settings.receive.maximum_pdu_bytes
         # 0 in the settings is no limit, as None is for pynetdicom
         ae.acse_timeout = settings.receive.acse_timeout_s or None
         ae.dimse_timeout = settings.receive.dimse_timeout_s or None
         ae.network_timeout = settings.receive.network_timeout_s or None
-        ae.require_called_aet = True
-        ae.require_calling_aet = _calling_titles(settings, self._peers)
         return ae
 
-    def _bind(self) -> ListeningServer:
-        address = (self._settings.bind_address, self._settings.port)
+    def _tls_context(self) -> RenewedContext:
+        tls = self._settings.tls
+        files = TlsFiles(
+            certificate=tls.certificate,
+            key=tls.key,
+            key_password_file=tls.key_password_file,
+            ca=tls.ca,
+        )
+        make = partial(
+            server_context, files, require_client_certificate=tls.require_client_certificate
+        )
+        return RenewedContext(make, files)
+
+    def _maximum_connections(self) -> int:
+        return 2 * self._settings.receive.maximum_associations + SPARE_CONNECTIONS
+
+    def _port_of(self, name: str, configured: int) -> int:
+        server = self._servers.get(name)
+        return configured if server is None else int(server.server_address[1])
+
+    def _close(self) -> None:
+        for server in self._servers.values():
+            server.server_close()
+        self._servers.clear()
+
+    def _bind(self, port: int, tls: RenewedContext | None) -> ListeningServer:
+        address = (self._settings.bind_address, port)
         commitment = self._commitment
         try:
             server = self._ae.make_server(
@@ -164,13 +237,14 @@ class Listener:
                 contexts=accepted_contexts(commitment=commitment is not None),
                 evt_handlers=[
                     (evt.EVT_C_ECHO, answer_echo),
-                    (evt.EVT_ACCEPTED, _log_accepted),
-                    (evt.EVT_REJECTED, _log_rejected),
-                    (evt.EVT_ABORTED, _log_aborted),
+                    *self._reception.handlers,
                     *(commitment.handlers if commitment is not None else ()),
                 ],
                 server_class=ListeningServer,
                 sink=self._service,
+                reception=self._reception,
+                maximum_connections=self._maximum_connections,
+                tls=tls,
             )
         except OSError as error:
             raise SetupFault(
@@ -179,53 +253,3 @@ class Listener:
                 "in node.yaml"
             ) from error
         return cast("ListeningServer", server)  # typed as its base class
-
-
-def _calling_titles(settings: NodeSettings, peers: tuple[Peer, ...]) -> list[str]:
-    """Return who may associate; an empty list means everybody."""
-    if settings.accept_unknown_peers:
-        return []
-    if not peers:
-        raise SetupFault(
-            "accept_unknown_peers is false and peers.yaml names no peer: nobody could "
-            "send; add the senders, or set accept_unknown_peers to true"
-        )
-    return sorted({peer.ae_title for peer in peers})
-
-
-def _log_accepted(event: Event) -> None:
-    association = event.assoc
-    log.info(
-        "association.accepted",
-        calling_ae_title=association.requestor.ae_title.strip(),
-        address=association.requestor.address,
-        contexts=len(association.accepted_contexts),
-    )
-    refused = sorted({str(each.abstract_syntax) for each in association.rejected_contexts})
-    if refused:
-        log.warning(
-            "association.contexts_refused",
-            calling_ae_title=association.requestor.ae_title.strip(),
-            reason="storage class or transfer syntax not supported",
-            sop_class_uids=refused,
-        )
-
-
-def _log_rejected(event: Event) -> None:
-    association = event.assoc
-    answer = association.acceptor.primitive
-    log.warning(
-        "association.rejected",
-        calling_ae_title=association.requestor.ae_title.strip(),
-        address=association.requestor.address,
-        reason=answer.reason_str if answer is not None else "",
-    )
-
-
-def _log_aborted(event: Event) -> None:
-    association = event.assoc
-    log.warning(
-        "association.aborted",
-        calling_ae_title=association.requestor.ae_title.strip(),
-        address=association.requestor.address,
-    )

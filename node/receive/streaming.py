@@ -8,6 +8,8 @@ when the object is complete, and only then reads on: a sender cannot run ahead o
 
 import hashlib
 import queue
+import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -28,6 +30,7 @@ MAXIMUM_COMMAND_BYTES = 1 << 16
 MAXIMUM_REQUEST_BYTES = 4 << 20  # a request for commitment to 20,000 objects
 DISK_CHECK_EVERY_BYTES = 64 << 20
 
+SUCCESS = 0x0000
 COMMAND_FRAGMENT = 0x01  # bits of the message control header, PS3.8 annex E.2
 LAST_FRAGMENT = 0x02
 REACTOR_WAIT_S = 0.5
@@ -125,6 +128,15 @@ class SpooledDataSet:
         self._file = None
 
 
+@dataclass(kw_only=True)
+class Tally:
+    """What was stored on an association so far; a duplicate counts as stored."""
+
+    stored: int = 0
+    refused: int = 0
+    bytes_stored: int = 0
+
+
 class StoreSink(Protocol):
     """Who receives objects."""
 
@@ -146,10 +158,16 @@ class StreamingProvider(DIMSEServiceProvider):
     ----------
     assoc : Association
     sink : StoreSink
+
+    Attributes
+    ----------
+    tally : Tally
     """
 
     def __init__(self, assoc: Any, sink: StoreSink) -> None:
         super().__init__(assoc)
+        self.tally = Tally()
+        self._waiting_since: float | None = None
         self._sink = sink
         self._command = bytearray()
         self._other_bytes = 0
@@ -158,6 +176,7 @@ class StreamingProvider(DIMSEServiceProvider):
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take the message fragments of a P-DATA primitive, in the network thread."""
+        self._waiting_since = None  # what follows is our own time
         for context_id, fragment in primitive.presentation_data_value_list:
             try:
                 self._take(context_id, fragment)
@@ -165,6 +184,15 @@ class StreamingProvider(DIMSEServiceProvider):
                 log.warning("association.invalid_message", exc_info=True)
                 self.dul.event_queue.put(INVALID_PDU)
                 return
+        if self._request is not None or self._command:
+            self._waiting_since = time.monotonic()
+
+    def is_overdue(self, timeout_s: float | None) -> bool:
+        """Tell whether the rest of an object is waited for longer than that."""
+        since = self._waiting_since
+        if since is None or not timeout_s:
+            return False
+        return time.monotonic() - since > timeout_s
 
     def get_msg(self, block: bool = False) -> Any:
         """Return the next message; waits a moment instead of letting the reactor poll."""
@@ -220,6 +248,11 @@ class StreamingProvider(DIMSEServiceProvider):
             raise ValueError("a data set without request")
         try:
             answer = self._sink.answer(data_set)
+            if answer.status == SUCCESS:
+                self.tally.stored += 1
+                self.tally.bytes_stored += data_set.size_bytes if data_set is not None else 0
+            else:
+                self.tally.refused += 1
         finally:
             self.abandon()  # nothing to do if the object was kept
             self._request = self._data_set = None

@@ -3,19 +3,21 @@
 What differs from pynetdicom 3.0: a PDU is read with one system call and has a maximum size,
 Nagle's delay is off, both threads of an association sleep until something happens instead of
 waking every millisecond, supported contexts are shared and not copied for each association,
-and a peer that stalls in the middle of a PDU is given up after the network timeout. Everything
-here that leans on pynetdicom's inner parts is in this file and in ``streaming``.
+and a peer that stalls in the middle of a PDU is given up after the network timeout; until it has
+asked for an association, after the ARTIM timeout, however slowly it sends. Everything here that
+leans on pynetdicom's inner parts is in this file, ``bounded_socket`` and ``streaming``.
 """
 
 import queue
-import select
 import socket
-import struct
+import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from socketserver import BaseServer
 from typing import Any
 
+import structlog
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom._handlers import (
@@ -25,19 +27,18 @@ from pynetdicom._handlers import (
     standard_pdu_sent_handler,
 )
 from pynetdicom.association import Association
-from pynetdicom.transport import (
-    AssociationSocket,
-    RequestHandler,
-    ThreadedAssociationServer,
-)
+from pynetdicom.pdu_primitives import A_ABORT
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from node.receive.streaming import StoreSink, StreamingProvider
+from node.dicom.tls import RenewedContext
+from node.receive.bounded_socket import CLOSED, NOT_DICOM, BoundedSocket, TlsSocket
+from node.receive.reception import Reception
+from node.receive.streaming import INVALID_PDU, StoreSink, StreamingProvider, Tally
+from node.storage.associations import AssociationRecord
 
-MINIMUM_PDU_LIMIT_BYTES = 1 << 20
-"""An association request with 128 contexts of many transfer syntaxes is larger than most PDUs."""
-IDLE_WAIT_S = 0.05
-CLOSED_WAIT_S = 0.001
-CONNECTION_ENDS = ("Evt17", "Evt18", "Evt19")  # closed, timed out, invalid PDU (PS3.8 table 9-10)
+log = structlog.get_logger()
+
+CONNECTION_ENDS = (CLOSED, "Evt18", INVALID_PDU)  # Evt18: ARTIM (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
 SPARE_CONNECTIONS = 16
 
@@ -62,102 +63,6 @@ class SignallingQueue(queue.Queue[Any]):
         self._signal(item)
 
 
-class BoundedSocket(AssociationSocket):
-    """The socket of an accepted association.
-
-    Parameters
-    ----------
-    assoc : Association
-    client_socket : socket.socket
-    maximum_pdu_bytes : int
-        As negotiated; a PDU of more than twice that ends the connection.
-    stall_timeout_s : float
-        How long a read or write may wait for the peer.
-    """
-
-    def __init__(
-        self,
-        assoc: Association,
-        client_socket: socket.socket,
-        *,
-        maximum_pdu_bytes: int,
-        stall_timeout_s: float,
-    ) -> None:
-        client_socket.setblocking(True)
-        client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if stall_timeout_s > 0:
-            whole, part = divmod(stall_timeout_s, 1)
-            timeout = struct.pack("ll", int(whole), int(part * 1e6))
-            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-            client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
-        self._limit = max(2 * maximum_pdu_bytes, MINIMUM_PDU_LIMIT_BYTES)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
-        self._poll = select.poll()  # select.select ends at descriptor 1024
-        self._poll.register(client_socket, select.POLLIN)
-        self._poll.register(self._wake_reader, select.POLLIN)
-        super().__init__(assoc, client_socket=client_socket)
-
-    def wake(self) -> None:
-        """Interrupt the wait for data: there is something to send."""
-        try:
-            self._wake_writer.send(b"\0")
-        except OSError:  # full: it wakes anyway; closed: the association has ended
-            return
-
-    def interrupt(self) -> None:
-        """End the connection: whoever waits for the peer finds it closed."""
-        try:
-            if self.socket is not None:
-                self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # closed already
-            return
-
-    def close_wakers(self) -> None:
-        """Close what ``wake`` uses, once the network thread has ended."""
-        self._wake_reader.close()
-        self._wake_writer.close()
-
-    @property
-    def ready(self) -> bool:
-        """Tell whether there is something to read; waits a moment for it."""
-        if self.socket is None or not self._is_connected:
-            time.sleep(CLOSED_WAIT_S)
-            return False
-        try:
-            ready = {descriptor for descriptor, _ in self._poll.poll(IDLE_WAIT_S * 1e3)}
-            if self._wake_reader.fileno() in ready:
-                self._wake_reader.recv(4096)
-            return self.socket.fileno() in ready
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")
-            return False
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Read exactly that many bytes, fewer if the peer closed the connection.
-
-        Raises
-        ------
-        OSError
-            The PDU is too large, or the peer stalls.
-        """
-        if nr_bytes > self._limit:
-            raise OSError(f"PDU of {nr_bytes} bytes, at most {self._limit} are accepted")
-        if self.socket is None:
-            raise OSError("the connection is closed")
-        received = bytearray(nr_bytes)
-        view, count = memoryview(received), 0
-        while count < nr_bytes:
-            read = self.socket.recv_into(view[count:], 0, socket.MSG_WAITALL)
-            if read == 0:
-                break
-            count += read
-        view.release()
-        del received[count:]
-        return received
-
-
 class StreamingAssociation(Association):
     """An accepted association whose C-STORE data sets go to temp files.
 
@@ -165,16 +70,28 @@ class StreamingAssociation(Association):
     ----------
     ae : AE
     sink : StoreSink
+    reception : Reception
+    record : AssociationRecord
+        What is known of it so far.
 
     Attributes
     ----------
+    permissions : tuple of str
+        What the peer may ask for; empty if nothing is forbidden.
     follow_ups : list of callable
         What the handler of a request wants done once the request is answered, in the thread that
         also takes the peer's answers: nobody else can take them meanwhile.
     """
 
-    def __init__(self, ae: Any, sink: StoreSink) -> None:
+    def __init__(
+        self, ae: Any, sink: StoreSink, reception: Reception, record: AssociationRecord
+    ) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
+        self.record = record
+        self.permissions: tuple[str, ...] = ()
+        self._reception = reception
+        self._why = ""
+        self._lost_by = ""
         self.follow_ups: list[Callable[[], None]] = []
         self._streaming = StreamingProvider(self, sink)
         self.dimse = self._streaming
@@ -188,15 +105,67 @@ class StreamingAssociation(Association):
 
     def run_reactor(self) -> None:
         """Serve the association; leave no temp file behind, however it ends."""
+        connection = self.dul.socket
         try:
-            super().run_reactor()
+            if not isinstance(connection, TlsSocket) or self._shake_hands(connection):
+                super().run_reactor()
         finally:
             self.dul.kill_dul()
             self._wake_network()
-            self.dul.join()
+            if self._started_dul:
+                self.dul.join()
+            elif connection is not None:
+                connection.close()
             self._streaming.abandon()
-            if isinstance(self.dul.socket, BoundedSocket):
-                self.dul.socket.close_wakers()
+            if isinstance(connection, BoundedSocket):
+                connection.close_wakers()
+            self._reception.end(self)
+
+    @property
+    def _connection(self) -> BoundedSocket | None:
+        connection = self.dul.socket
+        return connection if isinstance(connection, BoundedSocket) else None
+
+    @property
+    def tally(self) -> Tally:
+        """What was stored so far."""
+        return self._streaming.tally
+
+    def why_ended(self) -> str:
+        """Return in words why it ended otherwise than by release; empty if it is not known."""
+        connection = self._connection
+        why = connection.why if connection is not None else ""
+        if why or self._why:
+            return why or self._why
+        if self.requestor.primitive is None:
+            return self._why_not_requested(connection) if connection is not None else ""
+        invalid = self._lost_by == INVALID_PDU
+        return "bytes that are no valid PDU or message" if invalid else "the connection was lost"
+
+    def _why_not_requested(self, connection: BoundedSocket) -> str:
+        for beginning, told in NOT_DICOM:
+            if connection.first_bytes.startswith(beginning):
+                return told
+        if self._lost_by == INVALID_PDU:
+            return "the first bytes were no association request"
+        limit_s = self.acse_timeout
+        if limit_s and time.monotonic() - connection.opened_at >= limit_s:
+            return f"no association request within {limit_s:g} s (ARTIM)"
+        spoke = bool(connection.first_bytes)
+        return "the connection ended before an association was asked for" if spoke else ""
+
+    def why_overdue(self) -> str:
+        """Return why it is to be ended while the peer is silent; empty if it is not."""
+        if self._streaming.is_overdue(self.dimse_timeout):
+            return f"no rest of an object within {self.dimse_timeout:g} s"
+        return ""
+
+    def _shake_hands(self, connection: TlsSocket) -> bool:
+        if not connection.shake_hands():
+            return False
+        version, subject = connection.describe()
+        self.record = replace(self.record, tls=version, certificate=subject)
+        return True
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         super()._serve_request(msg, context_id)
@@ -205,24 +174,35 @@ class StreamingAssociation(Association):
 
     def end(self) -> None:
         """End the association, or the connection on which none was requested yet."""
+        self._why = self._why or "the node stopped"
         if self.is_established:
             self.abort()
-        elif isinstance(self.dul.socket, BoundedSocket):
-            self.dul.socket.interrupt()
+        elif self._connection is not None:
+            self._connection.interrupt()
 
     def _wake_network(self, _primitive: Any = None) -> None:
-        if isinstance(self.dul.socket, BoundedSocket):
-            self.dul.socket.wake()
+        if self._connection is not None:
+            self._connection.wake()
 
-    def _wake_reactor(self, _primitive: Any) -> None:
+    def _wake_reactor(self, primitive: Any) -> None:
+        if isinstance(primitive, A_ABORT):
+            self._why = self._why or "the peer aborted"
         self.dimse.msg_queue.put((None, None))
+
+    def _abort_blocking(self, block: bool = True) -> None:
+        if self.dul.idle_timer_expired():
+            self._why = self._why or f"idle for {self.network_timeout:g} s"
+        super()._abort_blocking(block)
 
     def _note_lost_connection(self, event: str) -> None:
         """Let a connection that ends without a request free its place now, not at the timeout.
 
         Port scans and health checks that only connect would otherwise use up the associations.
         """
-        if event in CONNECTION_ENDS and self.requestor.primitive is None:
+        if event not in CONNECTION_ENDS:
+            return
+        self._lost_by = self._lost_by or event
+        if self.requestor.primitive is None:
             self.dul.to_user_queue.put(None)
 
 
@@ -233,15 +213,20 @@ class AcceptingHandler(RequestHandler):
 
     def _create_association(self) -> Association:
         server, ae = self.server, self.ae
-        assoc = StreamingAssociation(ae, server.sink)
+        record = server.reception.begin(
+            address=self.client_address[0], port=int(server.server_address[1])
+        )
+        assoc = StreamingAssociation(ae, server.sink, server.reception, record)
         assoc._server = server
         assoc.name = f"AcceptorThread-{self.client_address[1]}"
         assoc.set_socket(
-            BoundedSocket(
+            (TlsSocket if isinstance(self.request, ssl.SSLSocket) else BoundedSocket)(
                 assoc,
                 self.request,
                 maximum_pdu_bytes=ae.maximum_pdu_size,
+                request_timeout_s=ae.acse_timeout or 0,
                 stall_timeout_s=ae.network_timeout or 0,
+                overdue=assoc.why_overdue,
             )
         )
         assoc.acceptor.maximum_length = ae.maximum_pdu_size
@@ -264,22 +249,54 @@ class ListeningServer(ThreadedAssociationServer):
     *args, **kwargs
         Those of pynetdicom's server.
     sink : StoreSink
+    reception : Reception
+    maximum_connections : callable
+        How many connections there may be, with and without association; each costs two threads.
+    tls : RenewedContext, optional
+        Without it, the server speaks no TLS.
     """
 
     request_queue_size = CONNECTION_BACKLOG
     daemon_threads = True
 
-    def __init__(self, *args: Any, sink: StoreSink, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        sink: StoreSink,
+        reception: Reception,
+        maximum_connections: Callable[[], int],
+        tls: RenewedContext | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.sink = sink
+        self.reception = reception
+        self._maximum_connections = maximum_connections
+        self._tls = tls
         self.event_handlers = [
             (event, handler, list(rest[0]) if rest else None)
             for event, handler, *rest in kwargs.get("evt_handlers") or []
         ]
         super().__init__(*args, **{**kwargs, "request_handler": AcceptingHandler})
 
-    def verify_request(self, *_request: Any) -> bool:
-        """Refuse bare connections beyond what associations can use, each costs two threads."""
-        return len(self.active_associations) < 2 * self.ae.maximum_associations + SPARE_CONNECTIONS
+    def verify_request(self, _request: Any, client_address: Any) -> bool:
+        """Refuse bare connections beyond what associations can use."""
+        if len(self.active_associations) < self._maximum_connections():
+            return True
+        log.warning("connection.refused", address=client_address[0], reason="too many connections")
+        return False
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection; TLS begins in the thread of its association, not here."""
+        connection, address = super().get_request()
+        if self._tls is not None:
+            try:
+                connection = self._tls.get().wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            except (OSError, ValueError) as error:
+                connection.close()
+                raise OSError("the connection ended before TLS began") from error
+        return connection, address
 
     def shutdown(self) -> None:
         """Stop accepting and close the server socket."""

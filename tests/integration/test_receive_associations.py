@@ -50,7 +50,7 @@ def test_another_called_ae_title_is_rejected_and_logged(
         wait_until(lambda: any(entry["event"] == "association.rejected" for entry in logged))
     (entry,) = [entry for entry in logged if entry["event"] == "association.rejected"]
     assert entry["calling_ae_title"] == "TESTSCU"
-    assert "Called AE title not recognised" in str(entry["reason"])
+    assert "called AE title 'OTHER' is not the node's: ONCONODE" in str(entry["reason"])
 
 
 def test_refused_contexts_are_logged(tmp_path: Path, logged: list[dict[str, object]]) -> None:
@@ -155,8 +155,7 @@ def test_stop_ends_associations_and_frees_the_port(tmp_path: Path) -> None:
     with running_listener(tmp_path) as running:
         port = running.port
         with associated(port) as association:
-            server = running.listener._server
-            assert server is not None
+            server = running.listener._servers["plain"]
             idle = socket.create_connection(("127.0.0.1", port))
             wait_until(lambda: len(server.active_associations) == 2)
             running.listener.stop()
@@ -187,6 +186,5 @@ def test_a_peer_that_stalls_in_a_pdu_is_given_up(tmp_path: Path) -> None:
         with associated(running.port) as association:
             association.dul.socket.send(b"\x04\x00\x00\x01\x00\x00half of it")
             wait_until(lambda: not association.is_established)
-        server = running.listener._server
-        assert server is not None
+        server = running.listener._servers["plain"]
         wait_until(lambda: not server.active_associations)

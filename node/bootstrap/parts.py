@@ -12,8 +12,10 @@ from node.config.running import Running
 from node.config.settings import Settings
 from node.jobs.ledger import Ledger
 from node.registry.store import ModelStore
+from node.storage.associations import AssociationStore
 from node.storage.database import open_database, sqlite_url
 from node.storage.instances import InstanceStore
+from node.storage.negotiations import NegotiationStore
 from node.storage.spool import Spool
 
 
@@ -47,6 +49,16 @@ class Parts:
     def store(self) -> InstanceStore:
         """Rows of what was received."""
         return InstanceStore(self.engine)
+
+    @cached_property
+    def associations(self) -> AssociationStore:
+        """The latest associations that were asked for here."""
+        return AssociationStore(self.engine, keep=self.settings.node.receive.keep_associations)
+
+    @cached_property
+    def negotiations(self) -> NegotiationStore:
+        """What peers accepted when they were called."""
+        return NegotiationStore(self.engine)
 
     @cached_property
     def spool(self) -> Spool:

@@ -27,13 +27,16 @@ from node.telemetry.log import configure_logging
 if TYPE_CHECKING:
     from node.jobs.job import Delivery
 
+DAY_S = 86400.0
 SETUP_FAULT_EXIT = 78
 """EX_CONFIG of sysexits.h: a restart cannot help."""
 
 
 def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Receive until told to stop; peers may change meanwhile."""
+    from node.bootstrap.certificates import warn_of_expiry
     from node.bootstrap.proving import commitment_service
+    from node.receive.association_log import AssociationLog
     from node.receive.scp import Listener
 
     node = parts.settings.node
@@ -43,6 +46,7 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
         store=parts.store,
         spool=parts.spool,
         commitment=commitment_service(parts),
+        associations=AssociationLog(parts.associations, listener=parts.owner),
     )
     listener.start()
 
@@ -54,7 +58,10 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    while True:
+        warn_of_expiry(parts.settings)
+        if stopped.wait(DAY_S):
+            break
     listener.stop(drain_s=10)
 
 
@@ -77,6 +84,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
             calling_ae_title=settings.node.ae_title,
             settings=settings.node.deliver,
             owner=delivery_owner(parts.owner),
+            on_negotiated=parts.negotiations.remember,
         )
 
     _follow(parts, "dispatcher", parts.take_up)

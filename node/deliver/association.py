@@ -11,6 +11,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from node.config.settings import DeliverSettings, Peer
+from node.deliver.calling import OnNegotiated, TlsCall, tell_negotiated
 from node.deliver.checkpoint import hold_reactor_for_answers
 from node.domain.errors import TryLater
 
@@ -28,8 +29,9 @@ def open_association(
     settings: DeliverSettings,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[EventHandlerType] = (),
+    on_negotiated: OnNegotiated | None = None,
 ) -> Iterator[Association]:
-    """Open an association and release it at the end.
+    """Open an association, over TLS if the peer wants it, and release it at the end.
 
     Parameters
     ----------
@@ -41,14 +43,17 @@ def open_association(
         Where the node answers requests of the peer on the association that it opened.
     handlers : sequence of (event, handler), optional
         For those requests.
+    on_negotiated : callable, optional
+        Told what the peer accepted and refused, see ``NegotiationStore.remember``.
 
     Raises
     ------
     TryLater
-        If the peer cannot be reached, rejects or aborts.
+        If the peer cannot be reached, rejects or aborts, or the files for TLS cannot be used.
     NothingAccepted
         If it accepts the association but no presentation context.
     """
+    tls = TlsCall(peer) if peer.tls else None
     entity = AE(ae_title=calling_ae_title)
     entity.requested_contexts = list(contexts)
     entity.connection_timeout = settings.acse_timeout_s or None
@@ -62,14 +67,17 @@ def open_association(
         peer.port,
         ae_title=peer.ae_title,
         ext_neg=list(roles),
+        tls_args=tls.arguments if tls is not None else None,
         evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected]), *handlers],
     )
+    if on_negotiated is not None:
+        tell_negotiated(association, peer, on_negotiated)
     try:
         if not association.is_established:
             if association.acceptor.primitive is not None and association.rejected_contexts:
                 raise NothingAccepted(peer.name)
             reason = _why_not(association) if connected else "no connection"
-            raise TryLater(f"{peer.name}: {reason}")
+            raise TryLater(f"{peer.name}: {(tls.reason if tls else '') or reason}")
         hold_reactor_for_answers(association)
         yield association
     finally:

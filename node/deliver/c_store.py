@@ -15,6 +15,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.association import NothingAccepted, open_association
+from node.deliver.calling import OnNegotiated
 from node.deliver.status import (
     PROCESSING_FAILURE,
     SOP_CLASS_NOT_SUPPORTED,
@@ -71,6 +72,7 @@ def send_objects(
     calling_ae_title: str,
     settings: DeliverSettings,
     on_outcome: Callable[[SendOutcome], None] = lambda _: None,
+    on_negotiated: OnNegotiated | None = None,
 ) -> tuple[SendOutcome, ...]:
     """Send files over one association.
 
@@ -88,6 +90,8 @@ def send_objects(
     on_outcome : callable
         Called with each outcome as soon as it is known: whoever keeps a ledger writes it down
         before the next object leaves, so that a crash repeats one object and not the batch.
+    on_negotiated : callable, optional
+        Told what the peer accepted and refused.
 
     Returns
     -------
@@ -127,6 +131,7 @@ def send_objects(
                 contexts=_contexts(readable),
                 calling_ae_title=calling_ae_title,
                 settings=settings,
+                on_negotiated=on_negotiated,
             ) as association:
                 for outgoing in readable:
                     note(_send(association, outgoing))

@@ -10,6 +10,7 @@ import structlog
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.c_store import SendOutcome, send_objects
+from node.deliver.calling import OnNegotiated
 from node.domain.errors import TryLater
 from node.jobs.job import Delivery
 
@@ -43,6 +44,7 @@ def deliver_batch(
     calling_ae_title: str,
     settings: DeliverSettings,
     owner: str,
+    on_negotiated: OnNegotiated | None = None,
 ) -> DeliveryCounts:
     """Send deliveries, one association for each destination.
 
@@ -58,6 +60,8 @@ def deliver_batch(
     settings : DeliverSettings
     owner : str
         Holder of the leases.
+    on_negotiated : callable, optional
+        Told what a peer accepted and refused.
     """
     known = peers if isinstance(peers, Mapping) else {peer.name: peer for peer in peers}
     by_destination: dict[str, list[Delivery]] = {}
@@ -92,6 +96,7 @@ def deliver_batch(
                 calling_ae_title=calling_ae_title,
                 settings=settings,
                 on_outcome=partial(_mark_outcome, waiting, mark),
+                on_negotiated=on_negotiated,
             )
         except TryLater as later:
             log.warning(

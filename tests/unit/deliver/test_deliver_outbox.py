@@ -62,7 +62,7 @@ def _run(monkeypatch, deliveries, answers):
     """Deliver with a sender that gives the answers in order; a TryLater among them is raised."""
     associations = []
 
-    def send(paths, *, peer, calling_ae_title, settings, on_outcome):
+    def send(paths, *, peer, calling_ae_title, settings, on_outcome, **_):
         assert calling_ae_title == "ONCONODE"
         associations.append(peer.name)
         for path in paths:

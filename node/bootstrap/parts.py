@@ -16,6 +16,7 @@ from node.storage.associations import AssociationStore
 from node.storage.database import open_database, sqlite_url
 from node.storage.instances import InstanceStore
 from node.storage.negotiations import NegotiationStore
+from node.storage.past_studies import PastStudies
 from node.storage.spool import Spool
 
 
@@ -69,6 +70,11 @@ class Parts:
     def models(self) -> ModelStore:
         """The bundles."""
         return ModelStore(self.settings.node.models_dir)
+
+    @cached_property
+    def past(self) -> PastStudies:
+        """Headers of past studies."""
+        return PastStudies(self.engine)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -44,6 +44,7 @@ def purge(parts: Parts, before: datetime, *, trail: AuditTrail | None = None) ->
             count += 1
     for study in studies_without_jobs(parts.engine, before=before):
         _remove_study(parts, study, before=before, reason="keep-days", trail=trail)
+    parts.past.forget_before(utc_now() - timedelta(days=parts.settings.node.jobs.keep_headers_days))
     return count
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from node.cli import config_schema, config_versions
+from node.cli import config_replay, config_schema, config_versions
 from node.cli.exit_codes import ExitCode
 from node.cli.invocation import Invocation, invocation_of
 from node.cli.screen import err, facts, out, print_problems, table
@@ -154,6 +154,7 @@ def _show_database(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+app.command("replay")(config_replay.replay)
 app.command("apply")(config_versions.apply)
 app.command("history")(config_versions.history)
 app.command("rollback")(config_versions.rollback)

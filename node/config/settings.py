@@ -116,6 +116,7 @@ class JobSettings(Frozen):
     retry_backoff_maximum_s: float = Field(900, gt=0)
     poll_interval_s: float = Field(0.5, gt=0)
     keep_days: float = Field(14, gt=0)
+    keep_headers_days: float = Field(90, ge=0)
 
 
 class DeliverSettings(Frozen):

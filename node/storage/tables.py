@@ -307,3 +307,15 @@ class AuditAnchorRow(Table):
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     sha256: Mapped[str] = mapped_column(String(64))
     noted_at: Mapped[datetime]
+
+
+class PastStudyRow(Table):
+    """What routing asks of a study that was assembled; it outlives the study's files."""
+
+    __tablename__ = "past_studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    calling_ae_title: Mapped[str] = mapped_column(AE_TITLE)
+    assembled_at: Mapped[datetime] = mapped_column(index=True)
+    series: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    """Of each: uid, modality, sop_class_uid, instances, places, attributes."""

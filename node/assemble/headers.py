@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from node.assemble.own import EQUIPMENT
 from node.dicom.functional_groups import PER_FRAME, SHARED, as_text, attributes_of_groups, group_of
 from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef, Series, Study
@@ -59,6 +60,7 @@ _WANTED = [
     "Modality",
     "InstanceNumber",
     "ImagePositionPatient",
+    EQUIPMENT,
     # what the attributes of Enhanced objects are taken from
     SHARED,
     PER_FRAME,
@@ -123,7 +125,7 @@ def read_header(source: Path | InstanceRef) -> Header:
             series_instance_uid=str(dataset.SeriesInstanceUID),
             modality=str(dataset.get("Modality") or ""),
             order=_order_of(dataset),
-            attributes=attributes_of_groups(dataset) | _texts_of(dataset),
+            attributes=attributes_of_groups(dataset) | _texts_of(dataset) | _equipment_of(dataset),
             places=_places_of(dataset),
         )
     except _UNREADABLE as fault:
@@ -236,6 +238,17 @@ def _places_of(dataset: Dataset) -> frozenset[Place]:
             continue
         places.add((x, y, z))
     return frozenset(places)
+
+
+def _equipment_of(dataset: Dataset) -> dict[str, str]:
+    """Names and UIDs of the devices that contributed, as one text."""
+    told = [
+        str(item.get(keyword))
+        for item in dataset.get(EQUIPMENT) or ()
+        for keyword in ("Manufacturer", "ManufacturerModelName", "DeviceUID")
+        if item.get(keyword)
+    ]
+    return {EQUIPMENT: as_text(told)} if told else {}
 
 
 def _texts_of(dataset: Dataset) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
 from node.assemble.inner_point import Location
+from node.assemble.own import is_own
 from node.assemble.prompt_labels import judge_label, matches
 from node.assemble.prompt_rtstruct import read_structures
 from node.assemble.prompt_seg import read_segments
@@ -37,8 +38,6 @@ POINTERS: Mapping[str, tuple[str, Reader]] = MappingProxyType(
 
 MAXIMUM_EXTENT_MM = 150.0
 """Larger outlines are no lesions, whatever they are called: a body, a lung, a field of view."""
-
-OWN_NAME = "onconode"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +70,6 @@ def pointing_series(study: Study, *, own_results: bool = False) -> tuple[Series,
         if any(instance.sop_class_uid in POINTERS for instance in series.instances)
         and (own_results or not is_own(series))
     )
-
-
-def is_own(series: Series) -> bool:
-    """Tell whether this node has made a series."""
-    made_by = (
-        series.attributes.get(name, "") for name in ("Manufacturer", "ManufacturerModelName")
-    )
-    return any(name.casefold().startswith(OWN_NAME) for name in made_by)
 
 
 def read_prompts(

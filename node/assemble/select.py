@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from node.assemble.conditions import failed_conditions
+from node.assemble.own import is_own
 from node.assemble.roles import bind_roles
 from node.assemble.validate import SOP_CLASSES
 from node.config.settings import RoutingRule
@@ -22,7 +23,6 @@ from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series, Study
 from node.registry.manifest import RoleEntry
 
-OWN_NAME = "onconode"
 RolesOf = Callable[[str], Sequence[RoleEntry]]
 """Name of a bundle -> its roles; none for a bundle of one series."""
 
@@ -145,11 +145,7 @@ def select_series(study: Study, rules: Sequence[RoutingRule]) -> tuple[Selection
 def _unfit(series: Series) -> Problem | None:
     """Tell why no rule may ever take this series, or None."""
     image_type = series.attributes.get("ImageType", "").upper().split("\\")
-    made_by = (
-        series.attributes.get("Manufacturer", ""),
-        series.attributes.get("ManufacturerModelName", ""),
-    )
-    if any(name.casefold().startswith(OWN_NAME) for name in made_by):
+    if is_own(series):
         return _reason(series, "own-result", "a result of this node", "images of a scanner")
     if series.modality not in ("CT", "MR"):
         found = f"modality {series.modality or 'missing'}"

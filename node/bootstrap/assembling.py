@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -12,9 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from node.assemble.completeness import AskCounts, FetchMissing
 from node.assemble.digest import digest_instances
 from node.assemble.headers import read_series
+from node.assemble.own import is_own
 from node.bootstrap.completing import count_asker, missing_fetcher
 from node.bootstrap.parts import Parts
 from node.bootstrap.planning import Outlook, add_work, look_at
+from node.bootstrap.replaying import remember
 from node.config.settings import AssembleSettings
 from node.domain.errors import InputRejected, OncoNodeError, Problem
 from node.domain.study import Study
@@ -155,9 +157,12 @@ class Assembler:
         parts = self._parts
         seen = parts.store.last_received(study_instance_uid)
         received = parts.store.received_of(study_instance_uid)
-        digest = digest_instances(item.instance for item in received)
+        own = parts.ledger.sent_among(item.instance.sop_instance_uid for item in received)
+        foreign = tuple(item for item in received if item.instance.sop_instance_uid not in own)
+        # without own results, or each refusal would be a new one when these come back
+        digest = digest_instances(item.instance for item in foreign)
         try:
-            self._plan(received, seen)
+            self._plan(study_instance_uid, foreign, seen)
         except InputRejected as rejected:
             parts.ledger.add_rejected(
                 study_instance_uid=study_instance_uid,
@@ -169,16 +174,15 @@ class Assembler:
             return
         parts.store.mark_assembled(study_instance_uid, seen_last_received_at=seen, digest=digest)
 
-    def _plan(self, received: tuple[ReceivedInstance, ...], seen: datetime) -> None:
+    def _plan(self, uid: str, foreign: tuple[ReceivedInstance, ...], seen: datetime) -> None:
         """Make a job of a study, refuse it, or let it wait."""
-        uid = received[0].study_instance_uid
         self._waiting.pop(uid, None)
-        own = self._parts.ledger.sent_among(item.instance.sop_instance_uid for item in received)
-        foreign = [item for item in received if item.instance.sop_instance_uid not in own]
-        if not foreign:
+        study = self._without_own(read_series(foreign)) if foreign else None
+        if study is None or not study.series:
             log.info("study.ignored", study_instance_uid=uid, reason="own results")
             return
-        study = read_series(foreign)
+        if self._parts.settings.node.jobs.keep_headers_days:
+            remember(self._parts.past, study)
         outlook = look_at(self._parts, study, self._count(study))
         left_s = self._patience_s(seen)
         if outlook.may_improve and left_s > 0:
@@ -189,6 +193,19 @@ class Assembler:
             add_work(self._parts, study, outlook)
             arrival = str(outlook.completeness)
             log.info("study.assembled", study_instance_uid=uid, completeness=arrival)
+
+    def _devices(self) -> frozenset[str]:
+        return self._parts.models.device_uids()
+
+    def _without_own(self, study: Study) -> Study:
+        """Leave out what this node has made, also where its names were taken out."""
+        devices = self._devices()
+        kept = tuple(series for series in study.series if not is_own(series, devices))
+        left_out = len(study.series) - len(kept)
+        if left_out:
+            uid = study.study_instance_uid
+            log.info("series.own", study_instance_uid=uid, series=left_out)
+        return replace(study, series=kept)
 
     def _patience_s(self, seen: datetime) -> float:
         """Seconds that a study may still wait for what it lacks."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from node.assemble.completeness import AskCounts, FetchMissing
-from node.bootstrap.asking import counter_of, fetch_to_node
+from node.bootstrap.asking import archive_of, counter_of, fetch_to_node
 from node.bootstrap.parts import Parts
 from node.config.settings import Peer
 from node.domain.errors import OncoNodeError
@@ -32,20 +32,16 @@ def count_asker(parts: Parts) -> AskCounts:
 
 
 def missing_fetcher(parts: Parts) -> FetchMissing:
-    """Return what has missing series sent, as far as the settings of now allow it."""
+    """Return what has missing images sent, as far as the settings of now allow it."""
 
     def fetch(study_instance_uid: str, missing: Mapping[str, int]) -> bool:
         way = parts.settings.node.assemble.fetch_missing
         peers = _peers(parts) if way != "never" else []
         for peer in peers:
-            wanted = (
-                Wanted(study_instance_uid=study_instance_uid, series_instance_uid=series)
-                for series in missing
-            )
             try:
                 fetched = [
-                    fetch_to_node(parts.settings, peer, item, by_get=way == "get")
-                    for item in wanted
+                    fetch_to_node(parts.settings, peer, wanted, by_get=way == "get")
+                    for wanted in _lacking(parts, peer, study_instance_uid, missing)
                 ]
             except OncoNodeError as error:
                 log.warning("missing.not_fetched", peer=peer.name, error=str(error))
@@ -55,6 +51,30 @@ def missing_fetcher(parts: Parts) -> FetchMissing:
         return False
 
     return fetch
+
+
+def _lacking(
+    parts: Parts, peer: Peer, study_instance_uid: str, missing: Mapping[str, int]
+) -> list[Wanted]:
+    """Only what is not there: archives may send the rest changed, which would be refused."""
+    received = parts.store.received_of(study_instance_uid)
+    here = {item.instance.sop_instance_uid for item in received}
+    archive = archive_of(parts.settings, peer)
+    wanted = []
+    for series in missing:
+        found = archive.find_instances(study_instance_uid, series)
+        lacking = tuple(
+            item.sop_instance_uid for item in found if item.sop_instance_uid not in here
+        )
+        if lacking:
+            wanted.append(
+                Wanted(
+                    study_instance_uid=study_instance_uid,
+                    series_instance_uid=series,
+                    sop_instance_uids=lacking,
+                )
+            )
+    return wanted
 
 
 def _peers(parts: Parts) -> list[Peer]:

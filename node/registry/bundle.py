@@ -37,7 +37,7 @@ class Bundle:
             name=m.name,
             version=m.version,
             digest=self.digest,
-            device_uid=derive_uid("device", self.digest),
+            device_uid=_device_uid(self.digest),
             manufacturer=m.manufacturer,
             anatomic_region=m.anatomic_region.code(),
             finding_type=m.finding_type.code(),
@@ -60,7 +60,7 @@ def load_bundle(path: Path) -> Bundle:
     problems = check_files(path, manifest)
     if problems:
         raise SetupFault("\n".join(str(problem) for problem in problems))
-    digest = hashlib.sha256(manifest_path.read_bytes()).hexdigest()
+    digest = _digest(manifest_path)
     return Bundle(path=path, manifest=manifest, digest=digest)
 
 
@@ -97,3 +97,16 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file as hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def device_uid_of(manifest_path: Path) -> str:
+    """Device UID that results of the bundle of a manifest carry."""
+    return _device_uid(_digest(manifest_path))
+
+
+def _digest(manifest_path: Path) -> str:
+    return hashlib.sha256(manifest_path.read_bytes()).hexdigest()
+
+
+def _device_uid(digest: str) -> str:
+    return derive_uid("device", digest)

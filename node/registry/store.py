@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from node.domain.errors import Problem, SetupFault
-from node.registry.bundle import MANIFEST, Bundle, load_bundle
+from node.registry.bundle import MANIFEST, Bundle, device_uid_of, load_bundle
 from node.registry.manifest import Manifest, read_manifest
 
 
@@ -44,6 +44,10 @@ class ModelStore:
             If there is no such bundle, or its manifest cannot be read.
         """
         return read_manifest(self._find(name) / MANIFEST)
+
+    def device_uids(self) -> frozenset[str]:
+        """Return the Device UIDs under which the bundles that are here sign their results."""
+        return frozenset(device_uid_of(self.root / name / MANIFEST) for name in self.list())
 
     def _find(self, name: str) -> Path:
         matching = [entry for entry in self.list() if name in (entry, entry.split("/")[0])]

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import structlog
 from pydicom import dcmread
 
-from node.assemble.prompts import is_own
+from node.assemble.own import is_own
 from node.assemble.validate import SOP_CLASSES
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series, Study

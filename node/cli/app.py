@@ -9,6 +9,7 @@ import typer
 
 from node import __version__
 from node.cli import (
+    associations,
     backup,
     config,
     demo,
@@ -54,6 +55,7 @@ app.command("process", rich_help_panel=OFFLINE)(process.process)
 app.command("send", rich_help_panel=OFFLINE)(send.send)
 app.command("echo", rich_help_panel=OFFLINE)(echo.echo)
 app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
+app.command("associations", rich_help_panel=CARE)(associations.associations)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.command("backup", rich_help_panel=CARE)(backup.backup)

@@ -6,27 +6,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydicom.uid import CTImageStorage
+from factories_ledger import OBJECT_BYTES, add_job, add_object, mark_assembled, record_object
 
 from node.bootstrap.parts import Parts
 from node.bootstrap.purging import Cleaner, limit_quarantine, purge
 from node.config.settings import AuditSettings, NodeSettings, Settings
-from node.domain.errors import Problem
-from node.domain.report import Evidence, EvidenceKind
-from node.domain.study import InstanceRef
-from node.jobs.job import CommitmentState, Job
 from node.jobs.state import JobState
 from node.storage.clock import utc_now
-from node.storage.database import writing
-from node.storage.instances import ReceivedInstance
 from node.storage.removal import count_deletions, latest_deletions, recover_trash, remove_study
-from node.storage.tables import CommitmentRow
 from node.telemetry.audit.events import Node
 from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.audit.verify import read_records
 
 MEGABYTE = 1 << 20
-SOFT_MB, OBJECT_BYTES = 100, 1000
+SOFT_MB = 100
 OLD = timedelta(days=30)
 
 
@@ -49,119 +42,6 @@ def parts(tmp_path: Path) -> Parts:
     node = NodeSettings(data_dir=tmp_path / "data")
     disk = node.disk.model_copy(update={"soft_free_mb": SOFT_MB})
     return Parts(settings=Settings(node=node.model_copy(update={"disk": disk})))
-
-
-def add_object(parts: Parts, study: str, number: int = 1) -> Path:
-    path = parts.spool.object_path(
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.1",
-        sop_instance_uid=f"{study}.1.{number}",
-    )
-    incoming = parts.spool.begin()
-    incoming.write(bytes(OBJECT_BYTES))
-    parts.spool.keep(incoming, path)
-    record(parts, study, number, path)
-    return path
-
-
-def record(parts: Parts, study: str, number: int, path: Path) -> None:
-    parts.store.record(
-        ReceivedInstance(
-            instance=InstanceRef(
-                sop_instance_uid=f"{study}.1.{number}",
-                sop_class_uid=CTImageStorage,
-                transfer_syntax_uid="1.2.840.10008.1.2.1",
-                path=path,
-                sha256=f"{study}.{number}",
-            ),
-            study_instance_uid=study,
-            series_instance_uid=f"{study}.1",
-            modality="CT",
-            calling_ae_title="CT1",
-            size_bytes=OBJECT_BYTES,
-        )
-    )
-
-
-def assemble(parts: Parts, study: str) -> None:
-    seen = parts.store.last_received(study)
-    assert parts.store.mark_assembled(study, seen_last_received_at=seen, digest="d")
-
-
-def add_job(parts: Parts, study: str, state: str) -> Job:
-    """A study of one object with a job that is brought to a state by the ledger's own ways."""
-    add_object(parts, study)
-    if state == "rejected":
-        problem = Problem(code="x", found="x", expected="y", remedy="z")
-        job = parts.ledger.add_rejected(
-            study_instance_uid=study,
-            calling_ae_title="CT1",
-            content_digest="d",
-            problems=[problem],
-        )
-        assemble(parts, study)
-        return job
-    job = parts.ledger.add_job(
-        study_instance_uid=study,
-        series_instance_uids=[f"{study}.1"],
-        bundle="b",
-        rule="r",
-        destinations=["pacs"],
-        calling_ae_title="CT1",
-        content_digest="d",
-    )
-    assemble(parts, study)
-    if state == "queued":
-        return job
-    if state == "cancelled":
-        return parts.ledger.cancel(job.job_id)
-    claimed = parts.ledger.claim("w")
-    assert claimed is not None
-    assert claimed.job_id == job.job_id
-    if state == "failed":
-        parts.ledger.fail(job.job_id, "w", error="broken", retry=False)
-    elif state != "running":
-        finish(parts, job, state)
-    return parts.ledger.get(job.job_id)
-
-
-def finish(parts: Parts, job: Job, state: str) -> None:
-    result = parts.spool.results_dir(job.job_id) / "seg.dcm"
-    result.write_bytes(bytes(OBJECT_BYTES))
-    evidence = Evidence(
-        kind=EvidenceKind.SEG,
-        path=result,
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
-        sop_instance_uid=f"{job.study_instance_uid}.9",
-    )
-    parts.ledger.finish(job.job_id, "w", evidence=[evidence], result={})
-    if state == "sending":
-        return
-    (delivery,) = parts.ledger.claim_deliveries("o")
-    if state == "not-sent":
-        parts.ledger.delivery_failed(delivery.delivery_id, "o", error="refused", retry=False)
-    else:
-        parts.ledger.delivery_done(delivery.delivery_id, "o")
-    if state == "unproven":
-        await_proof(parts, delivery.delivery_id)
-
-
-def await_proof(parts: Parts, delivery_id: int) -> None:
-    now = utc_now()
-    with writing(parts.engine) as session:
-        session.add(
-            CommitmentRow(
-                delivery_id=delivery_id,
-                destination="pacs",
-                state=CommitmentState.ASKED.value,
-                transaction_uid="2.25.1",
-                due_at=now,
-                attempts=1,
-                losses=0,
-                accepted_at=now,
-                detail="",
-            )
-        )
 
 
 def jobs(parts: Parts) -> set[str]:
@@ -201,7 +81,7 @@ def test_classes_go_in_their_order(parts: Parts) -> None:
     add_job(parts, "1.2", "cancelled")
     add_job(parts, "1.3", "delivered")
     add_object(parts, "1.4")
-    assemble(parts, "1.4")  # looked at, and no rule wanted it
+    mark_assembled(parts, "1.4")  # looked at, and no rule wanted it
     studies_of_all = ("1.1", "1.2", "1.3", "1.4")
     order: list[list[str]] = []
 
@@ -297,7 +177,7 @@ def test_purge_by_age_takes_delivered_discarded_and_unwanted_studies(parts: Part
     for study, state in (("1.1", "delivered"), ("1.2", "rejected"), ("1.3", "cancelled")):
         add_job(parts, study, state)
     add_object(parts, "1.4")
-    assemble(parts, "1.4")
+    mark_assembled(parts, "1.4")
     before = utc_now() - OLD
     assert purge(parts, before) == 0
     assert purge(parts, utc_now() + OLD) == 3
@@ -347,7 +227,7 @@ def test_object_that_arrives_during_the_removal_stays(
         parts.engine, parts.spool, "1.1", before=utc_now() + OLD, reason="soft-mark"
     )
     assert removed is not None
-    record(parts, "1.1", 2, place)
+    record_object(parts, "1.1", 2, place)
     parts.spool.empty_trash()
     assert place.read_bytes() == b"new"
     (left,) = parts.store.received_of("1.1")

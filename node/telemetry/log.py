@@ -1,13 +1,17 @@
-"""Structured logs on standard error: JSON lines for machines, aligned text for people.
+"""Structured logs on standard error, and in files that never grow beyond a bound.
+
+JSON lines are for machines, aligned text is for people.
 
 Standard library loggers (pynetdicom, SQLAlchemy, Dask ...) are bridged into the same stream.
 """
 
 import logging
+import logging.handlers
 import os
 import sys
 import warnings
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -43,7 +47,18 @@ LIBRARY_ENVIRONMENT: Mapping[str, str] = {
 OWN_LOGGERS = ("node", "__main__")
 
 
-def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | None = None) -> None:
+MEGABYTE = 1 << 20
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE_MASK = 0o077
+
+
+def configure_logging(
+    settings: LogSettings,
+    *,
+    process: str,
+    stream: TextIO | None = None,
+    folder: Path | None = None,
+) -> None:
     """Set up structlog and the standard library's logging for this process.
 
     Call it once, before TensorFlow or Dask are imported; a second call replaces the first.
@@ -56,6 +71,9 @@ def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | N
         Name that every line carries, e.g. ``"listener"``.
     stream : text file, optional
         Standard error if not given.
+    folder : Path, optional
+        Where ``<process>.log`` and its predecessors go; none, or ``files: 0``: no files. Only one
+        process may have a name at a time.
     """
     for variable, value in LIBRARY_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
@@ -78,17 +96,21 @@ def configure_logging(settings: LogSettings, *, process: str, stream: TextIO | N
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_render(settings, colors=stream.isatty()),
-            ],
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream)]
+    if folder is not None and settings.files > 0:
+        handlers.append(_open_file(folder, process, settings))
+    for handler in handlers:
+        is_screen = isinstance(handler, logging.StreamHandler) and handler.stream is stream
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=shared,
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *_render(settings, colors=is_screen and stream.isatty()),
+                ],
+            )
         )
-    )
-    _set_levels(handler, settings.level)
+    _set_levels(handlers, settings.level)
     warnings.showwarning = _show_warning
 
 
@@ -112,9 +134,34 @@ def _render(settings: LogSettings, *, colors: bool) -> list[structlog.typing.Pro
     ]
 
 
-def _set_levels(handler: logging.Handler, level: str) -> None:
+def _open_file(folder: Path, process: str, settings: LogSettings) -> logging.Handler:
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    return _PrivateFile(
+        folder / f"{process}.log",
+        maxBytes=settings.file_mb * MEGABYTE,
+        backupCount=settings.files,
+        encoding="utf-8",
+        delay=True,
+    )
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """A log file for its owner only: UIDs in it lead to patients."""
+
+    def _open(self) -> Any:
+        before = os.umask(PRIVATE_FILE_MASK)
+        try:
+            return super()._open()
+        finally:
+            os.umask(before)
+
+
+def _set_levels(handlers: list[logging.Handler], level: str) -> None:
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for handler in root.handlers:
+        if isinstance(handler, _PrivateFile):
+            handler.close()
+    root.handlers[:] = handlers
     root.setLevel(logging.WARNING)
     change_level(level)
     for name, least in QUIET.items():

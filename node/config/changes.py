@@ -12,10 +12,18 @@ from node.config.settings import NodeSettings, Settings
 LIVE = frozenset(
     {
         "accept_unknown_peers",
+        "receive.maximum_associations",
+        "receive.check_called_ae_title",
+        "receive.called_ae_titles",
+        "receive.allowed_addresses",
+        "tls.warn_days",
         "assemble",
-        "report",
+        "jobs.keep_headers_days",
         "deliver.acse_timeout_s",
         "deliver.dimse_timeout_s",
+        "deliver.commitment_wait_s",
+        "deliver.commitment_timeout_s",
+        "report",
         "log.level",
     }
 )

@@ -261,3 +261,16 @@ def test_misnamed_and_missing_files(tmp_path):
 def test_missing_directory(tmp_path):
     with pytest.raises(SetupFault, match="no configuration directory"):
         load_settings(tmp_path / "nowhere", environment={})
+
+
+def test_archives_that_are_asked_for_counts_are_peers(tmp_path):
+    node = "assemble:\n  ask_peers: [pacs, pasc]\n"
+    assert faults(tmp_path, node=node) == [("unknown-peer", "node.yaml:2")]
+
+
+def test_somebody_may_send(tmp_path):
+    node, routing = "accept_unknown_peers: false\n", ROUTING.replace("[pacs]", "[nobody]")
+    assert faults(tmp_path, node=node, peers="", routing=routing) == [
+        ("nobody-may-send", "node.yaml:1"),
+        ("unknown-destination", "routing.yaml:6"),
+    ]

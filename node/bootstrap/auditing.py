@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from node.bootstrap.parts import Parts
 from node.dicom.patient import read_patient_id
+from node.domain.errors import SetupFault
 from node.jobs.job import Delivery, DeliveryState, Job
 from node.storage.associations import (
     NOT_ACCEPTED,
     AssociationRecord,
     AssociationResult,
-    AssociationStore,
 )
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.events import Node, StudyShare
 from node.telemetry.audit.message import Outcome, Participant
 from node.telemetry.audit.trail import AuditTrail
+
+BUNDLE_CHANGED = "bundle-file"
+"""Code of the problem that ``node.registry.bundle`` finds."""
 
 
 def open_trail(parts: Parts, process: str) -> AuditTrail:
@@ -42,6 +47,20 @@ def share_of(
         instances=instances,
         patient_id=read_patient_id(sample) if wanted and sample is not None else "",
     )
+
+
+def tell_tampering(trail: AuditTrail, fault: SetupFault) -> None:
+    """Files of a bundle are not those that its manifest names: somebody has changed them."""
+    lines = [line for line in str(fault).splitlines() if BUNDLE_CHANGED in line]
+    if lines:
+        alert = events.security_alert(
+            trail.node,
+            kind=codes.SOFTWARE_CONFIGURATION,
+            description="\n".join(lines),
+            subject="model bundle",
+            subject_type=codes.URI,
+        )
+        trail.record(alert)
 
 
 def tell_access(trail: AuditTrail, parts: Parts, job: Job) -> None:
@@ -152,33 +171,25 @@ class ReceivingAudit:
 
 
 class AuditedInstanceStore(InstanceStore):
-    """An instance store that tells of every new object."""
+    """An instance store that tells of every new object.
 
-    audit: ReceivingAudit | None = None
+    Parameters
+    ----------
+    engine : Engine
+    audit : ReceivingAudit
+    """
+
+    def __init__(self, engine: Engine, *, audit: ReceivingAudit) -> None:
+        super().__init__(engine)
+        self._audit = audit
 
     def record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
         """Record objects, then tell of those that are new."""
         outcomes = super().record_all(batch)
-        if self.audit is not None:
-            for received, outcome in zip(batch, outcomes, strict=True):
-                if outcome is Recorded.NEW:
-                    self.audit.stored(received)
+        for received, outcome in zip(batch, outcomes, strict=True):
+            if outcome is Recorded.NEW:
+                self._audit.stored(received)
         return outcomes
-
-
-class AuditedAssociationStore(AssociationStore):
-    """An association store that tells of every end and every refusal."""
-
-    audit: ReceivingAudit | None = None
-
-    def record_all(self, records: Sequence[AssociationRecord]) -> None:
-        """Record associations, and tell of them whether or not that succeeded."""
-        try:
-            super().record_all(records)
-        finally:
-            if self.audit is not None:
-                for record in records:
-                    self.audit.associated(record)
 
 
 def audit_deliveries(

@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from node import __version__
+from node.bootstrap.certificates import list_certificates
 from node.bootstrap.parts import Parts
 from node.bootstrap.purging import disk_room
 from node.config.settings import Settings
-from node.dicom.certificate import read_certificates, soonest
 from node.domain.errors import OncoNodeError, SetupFault
 from node.jobs.figures import LedgerFollower, LedgerState, Totals, measure_ledger
 from node.registry.bundle import MANIFEST, hash_file
@@ -242,15 +242,12 @@ def _bundles(parts: Parts) -> Iterator[dict[str, str]]:
 
 
 def _certificates(parts: Parts) -> Iterator[tuple[tuple[str, ...], float]]:
-    tls, now = parts.settings.node.tls, utc_now()
-    for use, path in (("certificate", tls.certificate), ("ca", tls.ca)):
-        if path is None:
-            continue
-        try:
-            ends = soonest(read_certificates(path)).not_after
-        except SetupFault:
-            continue
-        yield (use,), (ends - now).total_seconds()
+    try:
+        found = list_certificates(parts.settings)
+    except SetupFault:
+        return
+    for each in found:
+        yield (each.purpose,), (each.certificate.not_after - utc_now()).total_seconds()
 
 
 def expected_processes(settings: Settings) -> list[str]:

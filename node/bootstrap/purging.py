@@ -1,6 +1,7 @@
 """Remove what came to rest: long ago, or because the disk fills."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from heapq import merge
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 BY_AGE = (Disposal.DELIVERED, Disposal.DISCARDED)
 """What goes after ``keep_days``. Failed jobs wait for a person, or for a full disk."""
 
+_one_at_a_time = threading.Lock()
+
 MARGIN = 1.1
 """The clean-up goes on until so much more is free than the soft mark, or it would begin anew."""
 
@@ -38,12 +41,13 @@ def purge(parts: Parts, before: datetime, *, trail: AuditTrail | None = None) ->
         Jobs removed.
     """
     count = 0
-    for disposal in BY_AGE:
-        for job in list(removable_jobs(parts.engine, disposal, before=before)):
-            remove_job(parts, job, before=before, reason="keep-days", trail=trail)
-            count += 1
-    for study in studies_without_jobs(parts.engine, before=before):
-        _remove_study(parts, study, before=before, reason="keep-days", trail=trail)
+    with _one_at_a_time:
+        for disposal in BY_AGE:
+            for job in list(removable_jobs(parts.engine, disposal, before=before)):
+                remove_job(parts, job, before=before, reason="keep-days", trail=trail)
+                count += 1
+        for study in studies_without_jobs(parts.engine, before=before):
+            _remove_study(parts, study, before=before, reason="keep-days", trail=trail)
     parts.past.forget_before(utc_now() - timedelta(days=parts.settings.node.jobs.keep_headers_days))
     return count
 
@@ -80,6 +84,10 @@ class Cleaner:
 
     def tick(self) -> int:
         """Look at the disk and remove what must go; return how many things went."""
+        with _one_at_a_time:
+            return self._tidy()
+
+    def _tidy(self) -> int:
         disk = self._parts.settings.node.disk
         count = 0
         if disk.quarantine_mb:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 MAXIMUM_IN_FLIGHT = 1024
 """Bound for an existing cluster, whose capacity we do not set."""
 PURGE_EVERY_S = 3600.0
+CHORE_EVERY_S = 30.0
 ROUND_EVERY_S = 1.0
 
 
@@ -46,6 +47,8 @@ class Dispatcher:
         Removes files and rows of what came to rest before a moment.
     rounds : sequence of DestinationRounds, optional
         What else is asked of destinations, or told to them.
+    chores : mapping of str to callable, optional
+        What else is done about twice a minute: the clean-up of the disk.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Dispatcher:
         owner: str,
         purge: Callable[[datetime], object] | None = None,
         rounds: Sequence[DestinationRounds] = (),
+        chores: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
@@ -79,6 +83,8 @@ class Dispatcher:
         self._clocks.add("renew", self._renew, every_s=guard_s)
         for each in self._rounds:
             self._clocks.add(each.name, each.tick, every_s=max(soon_s, ROUND_EVERY_S))
+        for name, chore in (chores or {}).items():
+            self._clocks.add(name, chore, every_s=CHORE_EVERY_S)
         if purge is not None:
             self._clocks.add("purge", self._purge_old, every_s=PURGE_EVERY_S)
 

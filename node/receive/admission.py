@@ -32,12 +32,16 @@ class Caller:
         Without the spaces around them.
     application_context : str
         UID as sent.
+    would_store : bool
+        Whether it proposes a storage class; Verification and answers to requests for commitment
+        need no room.
     """
 
     address: str
     calling_ae_title: str
     called_ae_title: str
     application_context: str = DICOM_APPLICATION_CONTEXT
+    would_store: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ class Admission:
     settings : NodeSettings
     peers : tuple of Peer
     closed : callable, optional
-        Why the node takes no associations at the moment, in words; empty text if it does.
+        Why the node takes no objects at the moment, in words; empty text if it does.
 
     Raises
     ------
@@ -128,7 +132,8 @@ class Admission:
         Peer, Refusal or None
             The entry of ``peers.yaml``, None for one that has none but may associate.
         """
-        closed = self._closed()  # may look at the disk: not under the lock
+        # may look at the disk: not under the lock
+        closed = self._closed() if caller.would_store else ""
         with self._lock:
             found = self._refuse(TEMPORARY_CONGESTION, closed) if closed else self._decide(caller)
             if not isinstance(found, Refusal):

@@ -100,7 +100,7 @@ class Reception:
         elif record.result is AssociationResult.OPEN:
             record = replace(record, result=AssociationResult.ABORTED)
         if record.result is AssociationResult.ABORTED:
-            record = replace(record, reason=why)
+            record = replace(record, reason=record.reason or why)
         visitor.record = replace(
             record,
             ended_at=datetime.now(UTC),
@@ -125,6 +125,10 @@ class Reception:
             calling_ae_title=request.calling_ae_title.strip(),
             called_ae_title=request.called_ae_title.strip(),
             application_context=str(request.application_context_name),
+            would_store=any(
+                permission_of(str(context.abstract_syntax)) == "store"
+                for context in request.presentation_context_definition_list
+            ),
         )
         record = replace(
             visitor.record,

@@ -63,7 +63,7 @@ class Listener:
     associations : AssociationLog, optional
         Without it, associations are told in the log alone.
     closed : callable, optional
-        Why no association is taken at the moment, in words; empty if one is.
+        Why no object is taken at the moment, in words; empty if one is.
     """
 
     def __init__(

@@ -136,8 +136,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
         "onconode_certificate_expires_seconds": Metric(
             kind="gauge",
-            help="Until the first of the node's TLS certificates ends; below 0: it has ended",
-            labels=("use",),
+            help="Until a certificate that the configuration names ends; below 0: it has ended",
+            labels=("purpose",),
         ),
         "onconode_audit_records": Metric(
             kind="gauge", help="Number of the last record of the audit trail; it never falls"

@@ -100,19 +100,21 @@ class RunningListener:
         """The port to send to."""
         return self.listener.port
 
-    def wait_for_record(self, *results: AssociationResult) -> AssociationRecord:
+    def wait_for_record(
+        self, *results: AssociationResult, calling: str | None = None
+    ) -> AssociationRecord:
         """Return the record of the latest association, once it has ended (so)."""
+        found: list[AssociationRecord] = []
 
-        def latest() -> AssociationRecord | None:
-            for record in self.associations.list(limit=1):
-                if record.ended_at is not None and (not results or record.result in results):
-                    return record
-            return None
+        def is_there() -> bool:
+            found[:] = self.associations.list(limit=1, ae_title=calling)
+            return any(
+                record.ended_at is not None and (not results or record.result in results)
+                for record in found
+            )
 
-        wait_until(latest)
-        record = latest()
-        assert record is not None
-        return record
+        wait_until(is_there)
+        return found[0]
 
     def received_bytes(self, sop_instance_uid: str) -> bytes:
         """Return the data set of a stored object, as it stands in its file."""

@@ -76,8 +76,11 @@ def request_commitment(
         If the peer does not offer the service.
     """
     answered = threading.Event()
+    serving: list[threading.Thread] = []
 
     def take(event: evt.Event) -> tuple[int, Dataset | None]:
+        # pynetdicom serves N-EVENT-REPORT in a thread of its own; a release must not overtake it
+        serving.append(threading.current_thread())
         status = take_report(event, record)
         if status == SUCCESS:
             answered.set()
@@ -107,6 +110,8 @@ def request_commitment(
             if status != SUCCESS:
                 raise TryLater(f"{peer.name}: request for commitment answered 0x{status:04X}")
             answered.wait(settings.commitment_wait_s)
+            for thread in serving:
+                thread.join(timeout=settings.dimse_timeout_s or None)
             return answered.is_set()
     except NothingAccepted:
         raise CommitmentUnsupported("the peer does not offer Storage Commitment") from None

@@ -13,19 +13,24 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydicom import Dataset, dcmread
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+
+from node.emulate.commitment_desk import Commitment, CommitmentDesk
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANNOT_UNDERSTAND = 0xC000
 _VERIFICATION = "1.2.840.10008.1.1"
+_STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+_PENDING = 0xFF00
 _LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
@@ -39,16 +44,19 @@ class Faults:
         Contexts of these SOP classes are not accepted; read when the archive starts.
     answer : int
         Status for the objects at fault, e.g. ``OUT_OF_RESOURCES``; they are not kept.
+    lose : bool
+        Answer with success and keep nothing.
     abort : bool
         Abort the association instead of answering.
     delay_s : float
         Wait so long before the answer.
     times : int or None
-        How many objects ``answer``, ``abort`` and ``delay_s`` apply to; None for all.
+        How many objects ``answer``, ``lose``, ``abort`` and ``delay_s`` apply to; None for all.
     """
 
     refuse_sop_classes: frozenset[str] = frozenset()
     answer: int = SUCCESS
+    lose: bool = False
     abort: bool = False
     delay_s: float = 0.0
     times: int | None = None
@@ -88,6 +96,13 @@ class Archive:
         Port 0 takes a free one; ``port`` tells which after ``start``.
     faults : Faults
         May be replaced while the archive runs.
+    commitment : Commitment
+        Whether and how it answers requests for commitment.
+
+    Attributes
+    ----------
+    desk : CommitmentDesk
+        Where such requests arrive.
     """
 
     def __init__(
@@ -98,11 +113,14 @@ class Archive:
         host: str = "127.0.0.1",
         port: int = 0,
         faults: Faults | None = None,
+        commitment: Commitment = Commitment.NONE,
     ) -> None:
+        self.desk = CommitmentDesk(ae_title=ae_title, mode=commitment, held=self._held)
         self.directory = directory
         self.ae_title = ae_title
         self.host = host
         self.port = port
+        self.answers_queries = True
         self.on_receipt: Callable[[Receipt], None] = lambda _receipt: None
         self._changed = threading.Condition()
         self._receipts: list[Receipt] = []
@@ -116,6 +134,8 @@ class Archive:
         ae = AE(ae_title=self.ae_title)
         ae.maximum_associations = 64
         ae.add_supported_context(_VERIFICATION)
+        if self.answers_queries:
+            ae.add_supported_context(_STUDY_ROOT_FIND)
         storage = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
         for sop_class_uid in sorted(storage | {_LABELMAP_SEGMENTATION}):
             if sop_class_uid not in self._faults.refuse_sop_classes:
@@ -123,6 +143,8 @@ class Archive:
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
+            (evt.EVT_C_FIND, self._find),
+            *self.desk.offer(ae),
         ]
         self._server = ae.start_server((self.host, self.port), block=False, evt_handlers=handlers)
         self.port = int(self._server.server_address[1])
@@ -198,8 +220,33 @@ class Archive:
         if not set(sop_instance_uid) <= set("0123456789."):
             self._note(event, CANNOT_UNDERSTAND, None)
             return CANNOT_UNDERSTAND
-        self._note(event, SUCCESS, sop_instance_uid)
+        self._note(event, SUCCESS, None if faults.lose else sop_instance_uid)
         return SUCCESS
+
+    def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        """Answer C-FIND at image level, by what is on the disk."""
+        wanted = event.identifier
+        for path in sorted(self.directory.glob("*.dcm")):
+            header = dcmread(path, stop_before_pixels=True)
+            if header.SeriesInstanceUID != wanted.get("SeriesInstanceUID"):
+                continue
+            match = Dataset()
+            match.QueryRetrieveLevel = "IMAGE"
+            for keyword in (
+                "StudyInstanceUID",
+                "SeriesInstanceUID",
+                "SOPInstanceUID",
+                "SOPClassUID",
+            ):
+                setattr(match, keyword, header[keyword].value)
+            yield _PENDING, match
+
+    def _held(self) -> dict[str, str]:
+        return {
+            receipt.sop_instance_uid: receipt.sop_class_uid
+            for receipt in self.kept
+            if receipt.path is not None and receipt.path.exists()
+        }
 
     def _next_faults(self) -> Faults:
         """Faults for the next object; none once they applied ``times`` times."""

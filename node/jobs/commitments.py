@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from node.domain.commitment import CommitmentReport, CommitmentVerdict, verdict_of
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import CommitmentState, Delivery, DeliveryState
-from node.jobs.proofs import Proofs
+from node.jobs.proofs import ASK_AFTER, Proofs
 from node.jobs.rows import delivery_of
 from node.storage.database import reading, writing
 from node.storage.tables import (
@@ -69,7 +69,8 @@ class Commitments(Proofs):
         """
         now = self._now()
         with writing(self._engine) as session:
-            pairs = self._claim(session, CommitmentState.WANTED, destination, now, limit)
+            soon = now + ASK_AFTER  # what was accepted a moment ago goes along
+            pairs = self._claim(session, CommitmentState.WANTED, destination, soon, limit)
             if not pairs:
                 return None
             session.add(

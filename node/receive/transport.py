@@ -169,7 +169,8 @@ class StreamingAssociation(Association):
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         super()._serve_request(msg, context_id)
-        while self.follow_ups and self.is_established:
+        # N-EVENT-REPORT is served in a thread of its own
+        while self.follow_ups and self.is_established and threading.current_thread() is self:
             self.follow_ups.pop(0)()
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ leans on pynetdicom's inner parts is in this file, ``bounded_socket`` and ``stre
 import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """What the processes of a node tell the audit trail."""
 
+import getpass
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +14,7 @@ from node.bootstrap.parts import Parts
 from node.dicom.patient import read_patient_id
 from node.domain.errors import SetupFault
 from node.jobs.job import Delivery, DeliveryState, Job
+from node.storage.anchors import note_anchor
 from node.storage.associations import (
     NOT_ACCEPTED,
     AssociationRecord,
@@ -19,9 +22,10 @@ from node.storage.associations import (
 )
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
 from node.telemetry.audit import codes, events
+from node.telemetry.audit.chain import HEAD, read_head
 from node.telemetry.audit.events import Node, StudyShare
 from node.telemetry.audit.message import Outcome, Participant
-from node.telemetry.audit.trail import AuditTrail
+from node.telemetry.audit.trail import FOLDER, AuditTrail
 
 BUNDLE_CHANGED = "bundle-file"
 """Code of the problem that ``node.registry.bundle`` finds."""
@@ -35,6 +39,22 @@ def open_trail(parts: Parts, process: str) -> AuditTrail:
         node=Node(ae_title=node.ae_title, process=process),
         settings=node.audit,
     )
+
+
+def name_of_user() -> str:
+    """Return who runs this process; a container may have no name for the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def note_audit_anchor(parts: Parts) -> None:
+    """Keep the end of the trail in the database, which finds a trail that was cut short."""
+    folder = parts.settings.node.data_dir / FOLDER
+    if (folder / HEAD).exists():
+        head = read_head(folder)
+        note_anchor(parts.engine, number=head.number, sha256=head.sha256)
 
 
 def share_of(

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from node.bootstrap.configuring import version_store
 from node.bootstrap.following import ConfigFollower
 from node.bootstrap.parts import Parts
@@ -27,6 +29,8 @@ from node.telemetry.log import configure_logging
 if TYPE_CHECKING:
     from node.jobs.job import Delivery
 
+log = structlog.get_logger()
+
 DAY_S = 86400.0
 SETUP_FAULT_EXIT = 78
 """EX_CONFIG of sysexits.h: a restart cannot help."""
@@ -34,19 +38,28 @@ SETUP_FAULT_EXIT = 78
 
 def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Receive until told to stop; peers may change meanwhile."""
+    from node.bootstrap.auditing import AuditedInstanceStore, ReceivingAudit, open_trail
     from node.bootstrap.certificates import warn_of_expiry
     from node.bootstrap.proving import commitment_service
+    from node.bootstrap.purging import disk_room
     from node.receive.association_log import AssociationLog
     from node.receive.scp import Listener
 
     node = parts.settings.node
+    audit = ReceivingAudit(open_trail(parts, "listener"))
+    room = disk_room(parts)
     listener = Listener(
         settings=node,
         peers=parts.settings.peers,
-        store=parts.store,
+        store=AuditedInstanceStore(parts.engine, audit=audit),
         spool=parts.spool,
         commitment=commitment_service(parts),
-        associations=AssociationLog(parts.associations, listener=parts.owner),
+        associations=AssociationLog(
+            parts.associations, listener=parts.owner, observers=[audit.associated]
+        ),
+        closed=lambda: (
+            "less disk is free than disk.soft_free_mb" if room.is_below_soft_mark() else ""
+        ),
     )
     listener.start()
 
@@ -63,17 +76,22 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
         if stopped.wait(DAY_S):
             break
     listener.stop(drain_s=10)
+    audit.close()
 
 
 def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Assemble, claim, submit and send until told to stop."""
     from node.bootstrap.assembling import Assembler
+    from node.bootstrap.auditing import audit_deliveries, note_audit_anchor, open_trail
     from node.bootstrap.entry import run_job
     from node.bootstrap.proving import proof_rounds
-    from node.bootstrap.purging import purge
+    from node.bootstrap.purging import Cleaner, purge
     from node.deliver.outbox import DeliveryCounts, deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
     from node.jobs.engine import DaskEngine
+    from node.storage.removal import recover_trash
+
+    trail = open_trail(parts, "dispatcher")
 
     def deliver(deliveries: "Sequence[Delivery]") -> DeliveryCounts:
         settings = parts.settings
@@ -87,16 +105,21 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
             on_negotiated=parts.negotiations.remember,
         )
 
+    recover_trash(parts.engine, parts.spool)
     _follow(parts, "dispatcher", parts.take_up)
     Dispatcher(
         ledger=parts.ledger,
         engine=DaskEngine(parts.scheduler, run_job),
         assemble_quiet=Assembler(parts).tick,
-        deliver=deliver,
+        deliver=audit_deliveries(deliver, parts, trail),
         settings=parts.settings.node.jobs,
         owner=parts.owner,
-        purge=partial(purge, parts),
+        purge=partial(purge, parts, trail=trail),
         rounds=proof_rounds(parts),
+        chores={
+            "clean": Cleaner(parts, trail=trail).tick,
+            "anchor": partial(note_audit_anchor, parts),
+        },
     ).run()
 
 
@@ -129,11 +152,30 @@ def run_dask_worker(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - a
     )
 
 
+def run_observer(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
+    """Serve metrics and health, and forward the audit trail, until told to stop."""
+    from node.bootstrap.observing import Observer
+
+    try:
+        observer = Observer(parts)
+    except SetupFault as fault:  # no reason to stop a node that receives and analyses
+        log.error("observer.refused", reason=str(fault))
+        sys.exit(1)
+    observer.start()
+    _follow(parts, "observer", parts.take_up)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    observer.stop()
+
+
 ROLES: dict[str, Callable[[Parts, Path], None]] = {
     "listener": run_listener,
     "dispatcher": run_dispatcher,
     "scheduler": run_dask_scheduler,
     "worker": run_dask_worker,
+    "observer": run_observer,
 }
 
 
@@ -153,12 +195,17 @@ def main() -> None:
     parser.add_argument(
         "--versions", type=Path, help="work by what was applied there, not by the files"
     )
+    parser.add_argument("--name", default="", help="of this process, where a role has several")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         applied = load_running(VersionStore(options.versions)) if options.versions else None
         settings = applied.settings if applied else load_settings(options.config)
-        configure_logging(settings.node.log, process=options.role)
+        configure_logging(
+            settings.node.log,
+            process=options.name or options.role,
+            folder=settings.node.data_dir / "log",
+        )
         ROLES[options.role](Parts(settings=settings, applied=applied), options.config)
     except SetupFault as fault:
         sys.stderr.write(f"{fault}\n")

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import structlog
 
+from node.bootstrap.auditing import name_of_user, open_trail, tell_tampering
 from node.bootstrap.configuring import apply_files, version_store
+from node.bootstrap.observing import is_observer_wanted
 from node.bootstrap.parts import Parts
 from node.bootstrap.processes import SETUP_FAULT_EXIT
+from node.bootstrap.restoring import refuse_unfinished
 from node.config.settings import Settings
 from node.config.versions import VersionStore
 from node.domain.errors import OncoNodeError, SetupFault
 from node.jobs.supervisor import Supervisor
+from node.telemetry.audit.events import application_activity
+from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.log import configure_logging
 
 log = structlog.get_logger()
@@ -36,25 +41,35 @@ def serve(settings: Settings, config_dir: Path) -> int:
     SetupFault
         If a child found a fault that no restart can mend, or another node runs on the data.
     """
-    configure_logging(settings.node.log, process="supervisor")
+    configure_logging(
+        settings.node.log, process="supervisor", folder=settings.node.data_dir / "log"
+    )
     parts = Parts(settings=settings)
+    refuse_unfinished(settings.node.data_dir)
     versions = version_store(settings.node.data_dir)
     _ = parts.engine  # migrate once, before the children open the database together
+    trail = open_trail(parts, "supervisor")
     code = Supervisor(
         _children(settings, config_dir.resolve(), versions),
         run_dir=parts.run_dir,
         fatal_exit_codes=frozenset({SETUP_FAULT_EXIT}),
-        before_start=lambda: _begin(parts, config_dir, versions),
+        before_start=lambda: _begin(parts, config_dir, versions, trail),
         on_hangup=lambda: _apply(config_dir, versions),
     ).run()
+    trail.record(application_activity(trail.node, started=False))
     if code == SETUP_FAULT_EXIT:
         raise SetupFault("the node stopped: see the message of its process above")
     return code
 
 
-def _begin(parts: Parts, config_dir: Path, versions: VersionStore) -> None:
+def _begin(parts: Parts, config_dir: Path, versions: VersionStore, trail: AuditTrail) -> None:
     """Put the files in effect as the version that the node starts with."""
-    applied = apply_files(config_dir, reason="start", is_start=True, store=versions)
+    try:
+        applied = apply_files(config_dir, reason="start", is_start=True, store=versions)
+    except SetupFault as fault:
+        tell_tampering(trail, fault)
+        raise
+    trail.record(application_activity(trail.node, started=True, by=name_of_user()))
     log.info("config.started", version=applied.version.number, digest=applied.version.digest[:12])
     _take_back(parts)
 
@@ -83,17 +98,21 @@ def _take_back(parts: Parts) -> None:
 def _children(
     settings: Settings, config_dir: Path, versions: VersionStore
 ) -> list[tuple[str, list[str]]]:
-    def command(role: str) -> list[str]:
+    def command(role: str, name: str = "") -> list[str]:
         return [
             *(sys.executable, "-m", "node.bootstrap.processes", role),
             *("--config", str(config_dir), "--versions", str(versions.folder)),
+            *(("--name", name) if name else ()),
         ]
 
     children = []
     if not settings.node.jobs.scheduler_address:
         children.append(("scheduler", command("scheduler")))
         children += [
-            (f"worker-{number}", command("worker"))
+            (f"worker-{number}", command("worker", f"worker-{number}"))
             for number in range(1, settings.node.jobs.workers + 1)
         ]
-    return [*children, ("dispatcher", command("dispatcher")), ("listener", command("listener"))]
+    children += [("dispatcher", command("dispatcher")), ("listener", command("listener"))]
+    if is_observer_wanted(settings.node):
+        children.append(("observer", command("observer")))
+    return children

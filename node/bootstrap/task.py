@@ -7,6 +7,7 @@ import structlog
 
 from node.assemble.headers import read_series
 from node.assemble.validate import check_all_series
+from node.bootstrap.auditing import open_trail, tell_access, tell_tampering
 from node.bootstrap.configuring import version_store
 from node.bootstrap.following import ConfigFollower
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
@@ -20,6 +21,7 @@ from node.jobs.failure import record_failure
 from node.jobs.job import Job
 from node.pipeline import Case, Toolbox, check_golden, open_toolbox, run_stages
 from node.result import summarize_case
+from node.telemetry.audit.trail import AuditTrail
 
 log = structlog.get_logger()
 
@@ -34,6 +36,11 @@ def configure_worker(parts: Parts) -> None:
 @cache
 def _parts() -> Parts:
     return _configured[0] if _configured else Parts(settings=load_settings())
+
+
+@cache
+def _trail() -> AuditTrail:
+    return open_trail(_parts(), "worker")
 
 
 @cache
@@ -85,6 +92,8 @@ def run_job(job_id: str, owner: str) -> None:
             log.warning("job.abandoned")
         except Exception as error:  # noqa: BLE001 - the boundary: the failure table decides
             log.warning("job.failed", error=type(error).__name__)
+            if isinstance(error, SetupFault):
+                tell_tampering(_trail(), error)
             record_failure(parts.ledger, job_id, owner, error)
 
 
@@ -92,6 +101,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
     job = parts.ledger.get(job_id)
     lease.enter_stage("load")
     toolbox = _toolbox(job.bundle)
+    tell_access(_trail(), parts, job)
     series, companions = _read_series(parts, job, toolbox)
     prompts, pointing = _read_prompts(parts, job, series, toolbox)
     # Each claim writes to a folder of its own; the one that keeps the lease is the one that counts.

@@ -10,6 +10,7 @@ import typer
 from node import __version__
 from node.cli import (
     associations,
+    audit,
     backup,
     config,
     demo,
@@ -58,6 +59,7 @@ app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.command("associations", rich_help_panel=CARE)(associations.associations)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
+app.add_typer(audit.app, name="audit", rich_help_panel=CARE)
 app.command("backup", rich_help_panel=CARE)(backup.backup)
 app.command("restore", rich_help_panel=CARE)(backup.restore)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)

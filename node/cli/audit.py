@@ -1,0 +1,181 @@
+"""``onconode audit``: whether the audit trail is as it was written, and what stands in it."""
+
+import base64
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from xml.etree import ElementTree as ET
+
+import typer
+from rich.text import Text
+
+from node.cli.invocation import invocation_of
+from node.cli.screen import err, out, table
+from node.config.settings import Settings
+from node.domain.errors import Problem, SetupFault
+from node.telemetry.audit.chain import Head
+from node.telemetry.audit.trail import FOLDER
+from node.telemetry.audit.verify import read_records, verify_trail
+
+app = typer.Typer(no_args_is_help=True, help="Verify the audit trail, or look into it.")
+
+ANCHOR = re.compile(r"(\d+):([0-9a-f]{64})")
+OUTCOMES = {"0": "success", "4": "minor failure", "8": "serious failure", "12": "major failure"}
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    anchors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--anchor",
+            metavar="NUMBER:SHA256",
+            help="A record that was noted elsewhere, as this command prints it; may be repeated.",
+        ),
+    ] = None,
+    archived: Annotated[
+        bool,
+        typer.Option("--archived", help="The first files were moved to an archive."),
+    ] = False,
+) -> None:
+    """Find any change, removal or other order in the audit trail; code 5 if there is one.
+
+    That its end was cut off shows against head.json, against the database, and against what was
+    noted elsewhere: keep the last line of the output of a sound trail where nobody who can write
+    in data_dir can write, and give it as [bold]--anchor[/bold] the next time.
+    """
+    settings = invocation_of(ctx).settings
+    folder = settings.node.data_dir / FOLDER
+    noted = [("--anchor", _anchor(text)) for text in anchors or []]
+    if not folder.is_dir() and noted:
+        raise SetupFault(f"there is no audit trail in {folder}")
+    if not folder.is_dir():
+        out.print(f"no audit trail in {folder} yet")
+        return
+    kept = [("the database", anchor) for anchor in _anchors_of_database(settings)]
+    found = verify_trail(folder, anchors=[*noted, *kept], is_beginning_archived=archived)
+    for note in found.notes:
+        err.print(Text(note), soft_wrap=True)
+    if found.faults:
+        raise SetupFault(
+            "the audit trail is not as it was written",
+            [
+                Problem(
+                    code="audit-trail",
+                    tag=str(folder),
+                    found=fault,
+                    expected="an unbroken chain",
+                    remedy="keep the files as they are and tell the security officer; "
+                    "compare with the syslog repository",
+                )
+                for fault in found.faults
+            ],
+        )
+    out.print(
+        Text(f"{found.records} records in {found.files} files, unbroken", style="green"),
+        f"anchor: {found.head.number}:{found.head.sha256}",
+        sep="\n",
+        soft_wrap=True,
+    )
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest last.")] = 50,
+    event: Annotated[
+        str, typer.Option(metavar="CODE", help="Only events of this DCM code, such as 110113.")
+    ] = "",
+    study: Annotated[
+        str, typer.Option(metavar="UID", help="Only events about this Study Instance UID.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the records, one in a line.")
+    ] = False,
+) -> None:
+    """Show the latest records of the audit trail; that somebody looked is recorded too."""
+    settings = invocation_of(ctx).settings
+    folder = settings.node.data_dir / FOLDER
+    latest = deque(_matching(folder, event=event, study=study), maxlen=limit)
+    if as_json:
+        for record, _ in latest:
+            typer.echo(json.dumps(record, ensure_ascii=False))
+    else:
+        rows = table("record", "at", "event", "outcome", "who", "about")
+        for record, message in latest:
+            rows.add_row(str(record["number"]), record["at"][:19], *_cells(message))
+        out.print(rows)
+    _tell_that_it_was_read(settings, folder)
+
+
+def _anchor(text: str) -> Head:
+    match = ANCHOR.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not NUMBER:SHA256")
+    return Head(number=int(match[1]), sha256=match[2])
+
+
+def _anchors_of_database(settings: Settings) -> list[Head]:
+    from node.bootstrap.parts import Parts
+    from node.storage.anchors import list_anchors
+
+    node = settings.node
+    if not node.database_url and not any(node.data_dir.glob("*.db")):
+        return []
+    return [Head(number=n, sha256=s) for n, s in list_anchors(Parts(settings=settings).engine)]
+
+
+def _matching(
+    folder: Path, *, event: str, study: str
+) -> Iterator[tuple[Mapping[str, Any], ET.Element]]:
+    for record in read_records(folder):
+        # written by this node, and covered by the digest that ``read_records`` has checked
+        message = ET.fromstring(record["xml"])  # noqa: S314 - as above
+        code = message.find("EventIdentification/EventID")
+        if event and (code is None or code.get("csd-code") != event):
+            continue
+        objects = message.iter("ParticipantObjectIdentification")
+        if study and all(item.get("ParticipantObjectID") != study for item in objects):
+            continue
+        yield record, message
+
+
+def _cells(message: ET.Element) -> tuple[Text, Text, Text, Text]:
+    identification = message.find("EventIdentification")
+    assert identification is not None, "every message has one"
+    kinds = [*identification.iter("EventID"), *identification.iter("EventTypeCode")]
+    outcome = identification.get("EventOutcomeIndicator", "")
+    who = [each.get("UserID", "") for each in message.iter("ActiveParticipant")]
+    about = [_about(item) for item in message.iter("ParticipantObjectIdentification")]
+    return (
+        Text(": ".join(kind.get("originalText", "") for kind in kinds)),
+        Text(OUTCOMES.get(outcome, outcome), style="" if outcome == "0" else "red"),
+        Text(", ".join(who)),
+        Text("; ".join(about)),
+    )
+
+
+def _about(item: ET.Element) -> str:
+    words = [item.findtext("ParticipantObjectName", ""), item.get("ParticipantObjectID", "")]
+    words += [
+        base64.b64decode(detail.get("value", "")).decode("utf-8", "replace")
+        for detail in item.iter("ParticipantObjectDetail")
+    ]
+    count = sum(int(each.get("NumberOfInstances", "0")) for each in item.iter("SOPClass"))
+    if count:
+        words.append(f"({count} objects)")
+    return " ".join(dict.fromkeys(words))
+
+
+def _tell_that_it_was_read(settings: Settings, folder: Path) -> None:
+    from node.bootstrap.auditing import name_of_user, open_trail
+    from node.bootstrap.parts import Parts
+    from node.telemetry.audit.events import audit_log_used
+
+    if folder.is_dir():
+        trail = open_trail(Parts(settings=settings), "cli")
+        trail.record(audit_log_used(trail.node, by=name_of_user(), trail=folder.as_uri()))

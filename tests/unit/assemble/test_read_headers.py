@@ -6,13 +6,15 @@ import shutil
 import pytest
 from factories_images import edit_files, only_series
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from node.assemble.digest import content_digest
 from node.assemble.folder import read_folder, scan_folder
 from node.assemble.headers import ATTRIBUTES, read_series
+from node.assemble.own import is_own
 from node.domain.errors import InputRejected
 from node.domain.study import InstanceRef
-from node.emulate.phantom import write_case
+from node.emulate.phantom import Flaw, write_case
 from node.storage.instances import ReceivedInstance
 
 
@@ -184,3 +186,27 @@ def test_digest_follows_content_and_not_order(tmp_path):
 
     edit_files(written.paths[:1], edit)
     assert content_digest(read_series(written.paths).series[0]) != content_digest(forward)
+
+
+def test_contributing_equipment_is_read_from_results(tmp_path):
+    written = write_case("brain2", tmp_path)
+
+    def edit(dataset, _k):
+        item = Dataset()
+        item.Manufacturer, item.ManufacturerModelName = "OncoNode project", "OncoNode"
+        item.DeviceUID = "2.25.7"
+        dataset.ContributingEquipmentSequence = [item]
+
+    edit_files(written.paths, edit)
+    series = only_series(tmp_path)
+    told = series.attributes["ContributingEquipmentSequence"]
+    assert told == "OncoNode project\\OncoNode\\2.25.7"
+    assert is_own(series)
+
+
+def test_positions_are_counted_once_for_several_volumes(tmp_path):
+    write_case("brain2", tmp_path / "one")
+    write_case("brain2", tmp_path / "two", flaws=[Flaw.SECOND_ECHO])
+    one, two = only_series(tmp_path / "one"), only_series(tmp_path / "two")
+    assert len(two.instances) == 2 * len(one.instances)
+    assert one.places == two.places == len(one.instances)

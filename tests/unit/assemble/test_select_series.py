@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from node.assemble.own import is_own
 from node.assemble.select import select_series, sort_study
 from node.config.settings import RoutingRule, SeriesMatch
 from node.domain.study import InstanceRef, Series, Study
@@ -98,6 +99,7 @@ def test_absent_contrast_agent_is_no_contrast(agent):
         (make_series(modality="PT"), "other-modality"),
         (make_series(Manufacturer="OncoNode project"), "own-result"),
         (make_series(ManufacturerModelName="ONCONODE"), "own-result"),
+        (make_series(ContributingEquipmentSequence="Maker\\OncoNode\\2.25.7"), "own-result"),
     ],
 )
 def test_unfit_series_are_never_chosen(series, code):
@@ -154,3 +156,16 @@ def test_every_series_is_chosen_or_gets_a_reason():
     told = [problem.uid for problem in sorted_study.left_out]
     assert sorted([*told, "1.1"]) == ["1.1", "1.2", "1.3", "1.4"]
     assert [s.series.series_instance_uid for s in sorted_study.selections] == ["1.1"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "own"),
+    [
+        ({"Manufacturer": "Maker"}, False),
+        ({"ContributingEquipmentSequence": "Maker\\Scanner\\2.25.8"}, False),
+        ({"ContributingEquipmentSequence": "\\2.25.7"}, True),
+        ({"DeviceUID": "2.25.7"}, True),
+    ],
+)
+def test_results_without_names_are_known_by_the_device(attributes, own):
+    assert is_own(make_series(**attributes), frozenset({"2.25.7"})) is own

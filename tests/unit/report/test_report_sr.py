@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 from factories_report import MODEL, axes, make_labels, make_report, make_series
+from judges_dicom import dciodvfy_errors
 from pydicom.dataset import Dataset
 
 from node.config.settings import ReportSettings
+from node.domain.intake import Arrival, Completeness, DocumentRef
 from node.report.fault import ReportFault
 from node.report.seg import build_seg
 from node.report.sources import read_sources
@@ -186,3 +188,63 @@ def test_negative_study_is_said_and_not_silent(tmp_path):
 def test_findings_that_match_no_lesion_are_a_fault(tmp_path):
     with pytest.raises(ReportFault, match="findings"):
         _build(tmp_path, 2, change=lambda report: replace(report, findings=report.findings[:1]))
+
+
+PARTIAL = Completeness(
+    arrival=Arrival.INCOMPLETE, missing=3, limitations=("series number 2: 3 images are missing.",)
+)
+BEFORE = DocumentRef(
+    study_instance_uid="1.2.3",
+    series_instance_uid="1.2.3.4",
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+    sop_instance_uid="1.2.3.4.5",
+)
+
+
+@pytest.mark.parametrize("lesions", [0, 2])
+def test_a_partial_report_says_so_with_its_limitation(tmp_path, lesions):
+    *_, sr = _build(tmp_path, lesions, change=lambda report: replace(report, completeness=PARTIAL))
+    assert sr.CompletionFlag == "PARTIAL"
+    assert sr.CompletionFlagDescription == "Incomplete study: 3 images missing"
+    texts = [item.TextValue for item in _items(sr, "121106")]
+    assert any(text.startswith(f"PARTIAL: {lesions} lesion") for text in texts)
+    assert "Limitation: series number 2: 3 images are missing." in texts
+    assert not any("all 8 slices" in text for text in texts)
+    path = tmp_path / "sr.dcm"
+    sr.save_as(path, enforce_file_format=True)
+    assert dciodvfy_errors(path) == []
+
+
+def test_a_complete_report_tells_nothing_of_it(tmp_path):
+    *_, sr = _build(tmp_path, 1)
+    assert "CompletionFlagDescription" not in sr
+    assert "PredecessorDocumentsSequence" not in sr
+    assert not any("PARTIAL" in item.TextValue for item in _items(sr, "121106"))
+
+
+def test_a_report_names_the_one_that_it_takes_the_place_of(tmp_path):
+    *_, sr = _build(tmp_path, 1, change=lambda report: replace(report, predecessor=BEFORE))
+    (study,) = sr.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (item,) = series.ReferencedSOPSequence
+    assert study.StudyInstanceUID == BEFORE.study_instance_uid
+    assert series.SeriesInstanceUID == BEFORE.series_instance_uid
+    assert item.ReferencedSOPClassUID == BEFORE.sop_class_uid
+    assert item.ReferencedSOPInstanceUID == BEFORE.sop_instance_uid
+    path = tmp_path / "sr.dcm"
+    sr.save_as(path, enforce_file_format=True)
+    assert dciodvfy_errors(path) == []
+
+
+def test_other_completeness_is_another_report(tmp_path):
+    uids = {
+        _build(tmp_path / str(k), 1, change=change)[-1].SOPInstanceUID
+        for k, change in enumerate(
+            (
+                None,
+                lambda report: replace(report, completeness=PARTIAL),
+                lambda report: replace(report, predecessor=BEFORE),
+            )
+        )
+    }
+    assert len(uids) == 3

@@ -18,6 +18,7 @@ from node.cli import (
     emulate,
     evaluate,
     evaluate_reproducibility,
+    find,
     jobs,
     models,
     process,
@@ -55,6 +56,8 @@ app.command("demo", rich_help_panel=NODE)(demo.demo)
 app.command("process", rich_help_panel=OFFLINE)(process.process)
 app.command("send", rich_help_panel=OFFLINE)(send.send)
 app.command("echo", rich_help_panel=OFFLINE)(echo.echo)
+app.command("find", rich_help_panel=OFFLINE)(find.find)
+app.command("fetch", rich_help_panel=OFFLINE)(find.fetch)
 app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.command("associations", rich_help_panel=CARE)(associations.associations)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)

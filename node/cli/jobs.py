@@ -16,7 +16,7 @@ from node.domain.errors import SetupFault
 from node.jobs.state import IllegalTransition, JobState
 
 if TYPE_CHECKING:
-    from node.jobs.job import Job
+    from node.jobs.job import Delivery, Job
     from node.jobs.ledger import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="List jobs, look into one, retry or cancel it.")
@@ -111,7 +111,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
         )
     out.print(history)
     if deliveries:
-        sent = table("to", "kind", "state", "tries", "object", "error", title="Deliveries")
+        sent = table("to", "kind", "state", "tries", "object", "remark", title="Deliveries")
         for delivery in deliveries:
             sent.add_row(
                 Text(delivery.destination),
@@ -119,7 +119,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                 delivery.state.value,
                 str(delivery.attempts),
                 delivery.sop_instance_uid,
-                Text(delivery.error),
+                Text(delivery.error or _proof(delivery)),
             )
         out.print(sent)
     print_problems(job.problems)
@@ -189,6 +189,15 @@ def _change(ledger: "Ledger", beginning: str, action: Callable[[str], "Job"], do
 
 def _state(state: JobState) -> Text:
     return Text(state.value, style=STYLES.get(state, ""))
+
+
+def _proof(delivery: "Delivery") -> str:
+    """Tell how far the proof of a delivery is, and how it came about."""
+    if delivery.commitment is None:
+        return ""
+    lost = f"lost {delivery.losses} times" if delivery.losses else ""
+    waiting = "" if delivery.commitment == "closed" else f"commitment {delivery.commitment.value}"
+    return "; ".join(filter(None, (waiting, lost, delivery.commitment_detail)))
 
 
 def _time(moment: datetime) -> str:

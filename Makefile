@@ -2,6 +2,7 @@
 # make test    everything that must hold: style, types, layers, tests
 # make lint    the first three of these
 # make bench   speed and memory beside dcmtk and Orthanc; prints, asserts nothing
+# make sbom    write build/sbom.cdx.json: every locked package, with hashes and licences
 # make lock    renew requirements/*.lock after a change in pyproject.toml (needs uv)
 # make clean   remove .venv and what tools left behind
 #
@@ -17,7 +18,7 @@ LOCKED := requirements/install.py pyproject.toml
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint bench sbom lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -49,6 +50,9 @@ bench: $(DEV)
 	@for script in tests/benchmarks/*_bench.py; do \
 		echo "== $$script"; PYTHONPATH=.:tests $(BIN)/python "$$script" $(ARGS) || exit 1; \
 	done
+
+sbom: $(DEV)
+	@$(BIN)/python requirements/sbom.py build/sbom.cdx.json
 
 # Existing pins stay unless they must move; `make lock UPGRADE=--upgrade` moves all.
 UPGRADE ?=

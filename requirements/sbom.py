@@ -51,9 +51,9 @@ def describe(locked: dict[str, Any], installed: dict[str, Any]) -> list[str]:
     for component in locked["components"]:
         component["description"] = ""
         found = known.get(identity(component), {})
-        component |= {key: found[key] for key in ("licenses", "description") if found.get(key)}
+        component.update({key: found[key] for key in ("licenses", "description") if found.get(key)})
         if found and not found.get("licenses"):
-            component |= declared_licence(component["name"])
+            component.update(declared_licence(component["name"]))
     return [each["name"] for each in locked["components"] if not each.get("licenses")]
 
 

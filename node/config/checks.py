@@ -70,6 +70,17 @@ def _check_asked(node: Document, names: Sequence[Any]) -> Iterator[Problem]:
             yield _unknown("unknown-peer", place, name, known, "peers.yaml")
 
 
+def check_asked(peers: Document, node: Document) -> Iterator[Problem]:
+    """Peers that are asked for counts are known."""
+    section = node.value.get("assemble") if isinstance(node.value, dict) else None
+    asked = section.get("ask_peers") if isinstance(section, dict) else None
+    known = [str(entry["name"]) for _, entry in list_entries(peers, "peers") if "name" in entry]
+    for i, name in enumerate(asked if isinstance(asked, list) and peers.readable else []):
+        if isinstance(name, str) and name not in known:
+            place = node.place(("assemble", "ask_peers", i))
+            yield _unknown("unknown-peer", place, name, known, "peers.yaml")
+
+
 def check_routing(
     routing: Document, peers: Document, node: Document, *, models_dir: Path | None
 ) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from node.config.checks import check_node, check_peers, check_routing, list_entries
+from node.config.checks import check_asked, check_node, check_peers, check_routing, list_entries
 from node.config.checks_tls import check_tls
 from node.config.document import Document, Location, read_document
 from node.config.environment import overlay
@@ -74,6 +74,7 @@ def load_settings(
     )
     problems.extend(check_node(node))
     problems.extend(check_peers(peers, node))
+    problems.extend(check_asked(peers, node))
     problems.extend(check_tls(node, peers, base=home.resolve().parent))
     if routing.path.exists() and routing.readable:
         models_dir = _find_models_dir(node, home)

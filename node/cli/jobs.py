@@ -96,6 +96,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                 ("state", job.state.value),
                 ("study", job.study_instance_uid),
                 ("series", ", ".join(job.series_instance_uids) or "none"),
+                *_arrival(job),
                 ("bundle", f"{job.bundle or 'none'} by rule {job.rule or 'none'}"),
                 ("sent by", job.calling_ae_title),
                 ("destinations", ", ".join(job.destinations) or "none"),
@@ -189,6 +190,18 @@ def _change(ledger: "Ledger", beginning: str, action: Callable[[str], "Job"], do
 
 def _state(state: JobState) -> Text:
     return Text(state.value, style=STYLES.get(state, ""))
+
+
+def _arrival(job: "Job") -> list[tuple[str, str]]:
+    """What the job knows of the arrival of its study; nothing of one that was refused."""
+    if not job.series_instance_uids:
+        return []
+    intake = job.intake
+    told = [("arrival", " ".join([str(intake.completeness), *intake.completeness.limitations]))]
+    told += [("volume", f"{part} (by {part.chosen_by})") for part in intake.parts.values()]
+    if intake.predecessor:
+        told.append(("takes the place of", intake.predecessor.sop_instance_uid))
+    return told
 
 
 def _proof(delivery: "Delivery") -> str:

@@ -14,6 +14,8 @@ from node.cli.peers import find_peer
 from node.cli.send import find_dicom_files
 from node.config.settings import NodeSettings, Peer, Settings
 from node.domain.errors import InputRejected, Problem, SetupFault, TryLater
+from node.domain.intake import Arrival, Completeness, Intake
+from node.domain.study import Part
 from node.jobs.ledger import Ledger
 from node.storage.database import open_database, sqlite_url
 
@@ -287,3 +289,25 @@ def test_nested_figures_become_lines():
         ("dice.n", "12"),
         ("note", "test patients"),
     ]
+
+
+def test_jobs_show_tells_of_the_arrival(onconode, ledger):
+    part = Part(labels={"EchoTime": "90"}, number=2, of=2, chosen_by="rule")
+    limits = Completeness(arrival=Arrival.INCOMPLETE, missing=3, limitations=("3 are missing.",))
+    job = ledger.add_job(
+        study_instance_uid="1.2.9",
+        series_instance_uids=("1.2.9.4",),
+        bundle="brain-t1ce",
+        rule="brain",
+        destinations=("pacs",),
+        calling_ae_title="MODALITY",
+        content_digest="e" * 64,
+        intake=Intake(completeness=limits, parts={"1.2.9.4": part}),
+    )
+    code, out, _ = onconode("jobs", "show", job.job_id)
+    assert code == 0
+    assert "INCOMPLETE (3 missing) 3 are missing." in out
+    assert "volume 2 of 2 in the series: EchoTime 90 (by rule)" in out
+    code, out, _ = onconode("jobs", "show", job.job_id, "--json")
+    told = json.loads(out)
+    assert "INCOMPLETE" in json.dumps(told)

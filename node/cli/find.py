@@ -25,6 +25,7 @@ Ae = Annotated[
 def find(
     ctx: typer.Context,
     ae: Ae,
+    *,
     study: Annotated[
         str, typer.Option(metavar="UID", help="List the series of this Study Instance UID.")
     ] = "",

@@ -11,7 +11,7 @@ import structlog
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.calling import OnNegotiated
-from node.domain.errors import TryLater
+from node.domain.errors import SetupFault, TryLater
 from node.jobs.job import Delivery
 
 log = structlog.get_logger()
@@ -89,16 +89,23 @@ def deliver_batch(
                     detail=f"no peer is called {destination}",
                 )
             continue
+        paths = [delivery.path for delivery in group]
+        on_outcome = partial(_mark_outcome, waiting, mark)
         try:
+            if peer.dicomweb is not None and peer.dicomweb.store:
+                from node.deliver.stow import store_objects  # loads an HTTP client
+
+                store_objects(paths, peer=peer, settings=settings, on_outcome=on_outcome)
+                continue
             send_objects(
-                [delivery.path for delivery in group],
+                paths,
                 peer=peer,
                 calling_ae_title=calling_ae_title,
                 settings=settings,
-                on_outcome=partial(_mark_outcome, waiting, mark),
+                on_outcome=on_outcome,
                 on_negotiated=on_negotiated,
             )
-        except TryLater as later:
+        except (TryLater, SetupFault) as later:  # an operator may mend the setup meanwhile
             log.warning(
                 "delivery.postponed", peer=destination, objects=len(waiting), reason=str(later)
             )

@@ -1,0 +1,105 @@
+"""STOW-RS: results over HTTP, one object a request, each with its own outcome.
+
+References
+----------
+PS3.18 section 10.5 (Store transaction), annex I.2 (Store Instances response).
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from node.config.settings import DeliverSettings, Peer
+from node.deliver.c_store import SendOutcome
+from node.deliver.status import PROCESSING_FAILURE, Verdict, rule_of
+from node.deliver.web_client import WebRefused, open_client, web_failures
+from node.domain.errors import TryLater
+
+log = structlog.get_logger()
+
+SUCCESS = 0x0000
+CONFLICT = 409
+
+
+def store_objects(
+    paths: Sequence[Path],
+    *,
+    peer: Peer,
+    settings: DeliverSettings,
+    on_outcome: Callable[[SendOutcome], None] = lambda _: None,
+) -> tuple[SendOutcome, ...]:
+    """Send files; see ``send_objects`` for the parameters.
+
+    Returns
+    -------
+    tuple of SendOutcome
+        One for each path, in order.
+
+    Raises
+    ------
+    TryLater
+        If the peer cannot be reached for the first object.
+    """
+    client = open_client(peer, settings)
+    outcomes: list[SendOutcome] = []
+    for path in paths:
+        try:
+            dataset = dcmread(path)
+            uid = str(dataset.SOPInstanceUID)
+        except (OSError, InvalidDicomError, AttributeError) as error:
+            outcome = _outcome(
+                path, "", PROCESSING_FAILURE, f"unreadable: {type(error).__name__}", retry=False
+            )
+        else:
+            try:
+                with web_failures(peer, "STOW-RS"):
+                    answer = client.store_instances([dataset])
+                    outcome = _read(path, uid, answer)
+            except TryLater as reason:
+                if not outcomes:
+                    raise
+                outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=True)
+            except WebRefused as reason:
+                # a conflict may name its reason, but dicomweb-client keeps it to itself
+                is_conflict = reason.status == CONFLICT
+                outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_conflict)
+        outcomes.append(outcome)
+        log.info(
+            "object.sent" if outcome.accepted else "object.refused",
+            peer=peer.name,
+            sop_instance_uid=outcome.sop_instance_uid,
+            status=f"0x{outcome.status:04X}",
+            retry=outcome.retry,
+            detail=outcome.detail,
+        )
+        on_outcome(outcome)
+    return tuple(outcomes)
+
+
+def _read(path: Path, uid: str, answer: Any) -> SendOutcome:
+    """Read the answer to one object: it failed if it stands in the sequence of failures."""
+    for item in answer.get("FailedSOPSequence") or ():
+        if str(item.get("ReferencedSOPInstanceUID", uid)) == uid:
+            status = int(item.get("FailureReason") or PROCESSING_FAILURE)
+            rule = rule_of(status)
+            detail = f"STOW-RS 0x{status:04X} {rule.meaning}"
+            if rule.verdict is Verdict.ACCEPTED:
+                return _accepted(path, uid, status, detail)
+            return _outcome(path, uid, status, detail, retry=rule.verdict is Verdict.RETRY)
+    return _accepted(path, uid, SUCCESS, "STOW-RS success")
+
+
+def _accepted(path: Path, uid: str, status: int, detail: str) -> SendOutcome:
+    return SendOutcome(
+        path=path, sop_instance_uid=uid, status=status, accepted=True, retry=False, detail=detail
+    )
+
+
+def _outcome(path: Path, uid: str, status: int, detail: str, *, retry: bool) -> SendOutcome:
+    return SendOutcome(
+        path=path, sop_instance_uid=uid, status=status, accepted=False, retry=retry, detail=detail
+    )

@@ -1,0 +1,104 @@
+"""The HTTP side of peers with DICOMweb: one client, and what its failures mean.
+
+References
+----------
+PS3.18 section 8.5 (status codes).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from dicomweb_client.web import DICOMwebClient
+
+from node.config.secrets import read_secret
+from node.config.settings import DeliverSettings, Peer
+from node.domain.errors import SetupFault, TryLater
+
+# What time may mend: authorisation by an operator, too many requests, a server that is down.
+RETRIED = frozenset({401, 403, 407, 408, 425, 429, 500, 502, 503, 504, 507})
+
+
+class WebRefused(SetupFault):
+    """The peer answered, and its answer will be the same next time.
+
+    Parameters
+    ----------
+    summary : str
+    status : int
+        HTTP status.
+    """
+
+    def __init__(self, summary: str, status: int = 0) -> None:
+        super().__init__(summary)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type["WebRefused"], tuple[str, int]]:  # type: ignore[override]  # carries the status
+        return type(self), (self.summary, self.status)
+
+
+class BearerToken(requests.auth.AuthBase):
+    """HTTP Bearer authentication (RFC 6750)."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header; not sent on to another host, as ``requests`` strips it there."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def open_client(peer: Peer, settings: DeliverSettings) -> DICOMwebClient:
+    """Return a client of a peer's services; nothing is sent yet.
+
+    Neither proxies nor credentials are taken from the environment.
+
+    Raises
+    ------
+    SetupFault
+        If a secret cannot be read, or the authority's file is not there.
+    """
+    web = peer.dicomweb
+    if web is None:
+        raise SetupFault(f"{peer.name}: peers.yaml names no dicomweb url")
+    session = requests.Session()
+    session.trust_env = False
+    if web.ca_file:
+        session.verify = web.ca_file
+    if web.token_file:
+        session.auth = BearerToken(read_secret(web.token_file))
+    elif web.username:
+        password = read_secret(web.password_file) if web.password_file else ""
+        session.auth = (web.username, password)
+    timeout_s = settings.acse_timeout_s or 60.0, settings.dimse_timeout_s or 600.0
+    client = DICOMwebClient(url=web.url, session=session, timeout=timeout_s, permissive_uid=True)
+    client.set_http_retry_params(retry=False)  # the outbox tries again, and writes it down
+    return client
+
+
+@contextmanager
+def web_failures(peer: Peer, service: str) -> Iterator[None]:
+    """Translate failures of HTTP.
+
+    Raises
+    ------
+    TryLater
+        If the peer cannot be reached, or its answer may be another one later.
+    WebRefused
+        If its answer will stay the same, or is no answer.
+    """
+    try:
+        yield
+    except requests.HTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        said = f"{peer.name}: {service} answered HTTP {status}"
+        if status in RETRIED:
+            raise TryLater(said) from None
+        raise WebRefused(said, status) from None
+    except (OSError, requests.RequestException) as error:
+        # the text of the error may hold an address with query keys
+        raise TryLater(f"{peer.name}: {service} failed: {type(error).__name__}") from None
+    except (ValueError, KeyError, AttributeError) as error:
+        message = f"{peer.name}: {service} answered what cannot be read: {type(error).__name__}"
+        raise WebRefused(message) from None

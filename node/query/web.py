@@ -1,0 +1,160 @@
+"""An archive that is asked by QIDO-RS and WADO-RS.
+
+References
+----------
+PS3.18 sections 10.4 (Retrieve) and 10.6 (Search).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from node.config.settings import DeliverSettings, Peer
+from node.deliver.web_client import WebRefused, open_client, web_failures
+from node.query.found import (
+    Fetched,
+    InstanceFound,
+    QueryRefused,
+    SeriesFound,
+    StudyFound,
+    StudyKeys,
+    Wanted,
+)
+from node.storage.spool import is_uid
+
+ANY_SYNTAX = (("application/dicom", "*"),)
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebArchive:
+    """A peer with DICOMweb.
+
+    Parameters
+    ----------
+    peer : Peer
+    settings : DeliverSettings
+    """
+
+    peer: Peer
+    settings: DeliverSettings
+
+    def find_studies(self, keys: StudyKeys) -> tuple[StudyFound, ...]:
+        """Return the studies that match; see ``Archive``."""
+        wanted = {
+            "StudyInstanceUID": keys.study_instance_uid,
+            "PatientID": keys.patient_id,
+            "AccessionNumber": keys.accession_number,
+            "StudyDate": keys.study_date,
+            "ModalitiesInStudy": keys.modality,
+        }
+        filters = {keyword: value for keyword, value in wanted.items() if value}
+        answers = self._search("search_for_studies", search_filters=filters)
+        return tuple(
+            StudyFound(
+                study_instance_uid=_text(answer, "StudyInstanceUID"),
+                study_date=_text(answer, "StudyDate"),
+                modalities=tuple(map(str, _values(answer, "ModalitiesInStudy"))),
+                series_count=_number(answer, "NumberOfStudyRelatedSeries"),
+                instance_count=_number(answer, "NumberOfStudyRelatedInstances"),
+            )
+            for answer in answers
+        )
+
+    def find_series(self, study_instance_uid: str) -> tuple[SeriesFound, ...]:
+        """Return the series of a study; see ``Archive``."""
+        answers = self._search("search_for_series", study_instance_uid=study_instance_uid)
+        return tuple(
+            SeriesFound(
+                study_instance_uid=study_instance_uid,
+                series_instance_uid=_text(answer, "SeriesInstanceUID"),
+                modality=_text(answer, "Modality"),
+                series_number=_number(answer, "SeriesNumber"),
+                description=_text(answer, "SeriesDescription"),
+                instance_count=_number(answer, "NumberOfSeriesRelatedInstances"),
+            )
+            for answer in answers
+        )
+
+    def find_instances(
+        self, study_instance_uid: str, series_instance_uid: str
+    ) -> tuple[InstanceFound, ...]:
+        """Return the objects of a series; see ``Archive``."""
+        answers = self._search(
+            "search_for_instances",
+            study_instance_uid=study_instance_uid,
+            series_instance_uid=series_instance_uid,
+        )
+        return tuple(
+            InstanceFound(
+                series_instance_uid=series_instance_uid,
+                sop_instance_uid=_text(answer, "SOPInstanceUID"),
+                sop_class_uid=_text(answer, "SOPClassUID"),
+            )
+            for answer in answers
+        )
+
+    def get(self, wanted: Wanted, folder: Path) -> Fetched:
+        """Fetch objects into a folder by WADO-RS; see ``Archive``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths: list[Path] = []
+        failed = 0
+        try:
+            with web_failures(self.peer, "WADO-RS"):
+                for dataset in self._retrieve(wanted):
+                    uid = str(dataset.SOPInstanceUID)
+                    if not is_uid(uid):
+                        failed += 1
+                        continue
+                    path = folder / f"{uid}.dcm"
+                    dataset.save_as(path, enforce_file_format=True)
+                    paths.append(path)
+        except WebRefused as reason:
+            if reason.status == NOT_FOUND:
+                return Fetched(completed=0, failed=len(wanted.sop_instance_uids))
+            raise QueryRefused(str(reason)) from None
+        return Fetched(completed=len(paths), failed=failed, paths=tuple(paths))
+
+    def _retrieve(self, wanted: Wanted) -> Iterator[Dataset]:
+        client = open_client(self.peer, self.settings)
+        study, series = wanted.study_instance_uid, wanted.series_instance_uid
+        if wanted.sop_instance_uids:
+            for uid in wanted.sop_instance_uids:
+                yield client.retrieve_instance(study, series, uid, media_types=ANY_SYNTAX)
+        elif series:
+            yield from client.iter_series(study, series, media_types=ANY_SYNTAX)
+        else:
+            yield from client.iter_study(study, media_types=ANY_SYNTAX)
+
+    def _search(self, method: str, **arguments: Any) -> list[dict[str, Any]]:
+        try:
+            with web_failures(self.peer, "QIDO-RS"):
+                client = open_client(self.peer, self.settings)
+                answers: list[dict[str, Any]] = getattr(client, method)(**arguments)
+                return answers
+        except WebRefused as reason:
+            if reason.status == NOT_FOUND:  # some archives say so when nothing matches
+                return []
+            raise QueryRefused(str(reason)) from None
+
+
+def _values(answer: dict[str, Any], keyword: str) -> list[Any]:
+    """Return the values of an attribute in DICOM JSON (PS3.18 annex F)."""
+    element = answer.get(f"{tag_for_keyword(keyword):08X}") or {}
+    return [value for value in element.get("Value") or [] if value is not None]
+
+
+def _text(answer: dict[str, Any], keyword: str) -> str:
+    values = _values(answer, keyword)
+    return str(values[0]).strip() if values else ""
+
+
+def _number(answer: dict[str, Any], keyword: str) -> int | None:
+    try:
+        return int(_text(answer, keyword))
+    except ValueError:
+        return None

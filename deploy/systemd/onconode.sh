@@ -1,12 +1,14 @@
 #!/bin/sh
 # /usr/local/bin/onconode: the command as the node's user, with the node's configuration.
 set -eu
+export ONCONODE_CONFIG=/etc/onconode
+export ONCONODE_DATA_DIR=/var/lib/onconode
+export ONCONODE_MODELS_DIR=/opt/onconode/models
 if [ -r /etc/onconode/environment ]; then
   set -a
   . /etc/onconode/environment
   set +a
 fi
-export ONCONODE_CONFIG=/etc/onconode
 export HOME=/var/lib/onconode
 if [ "$(id -un)" = onconode ]; then
   exec /opt/onconode/.venv/bin/onconode "$@"

@@ -37,8 +37,8 @@ from node.storage.postgresql_programs import dump_postgresql
 from node.storage.snapshot import copy_sqlite
 from node.telemetry.audit.chain import lock_chain
 
-DOCUMENTS = frozenset({".md"})
-"""Files of the configuration folder that belong to the software, not to the site."""
+OF_THE_SOFTWARE = frozenset({"schema", ".md"})
+"""Folders, and ends of file names, beside the configuration that are not the site's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def back_up(
                         work = copied.work
                         if spool:
                             left_out += _add_open_work(archive, work, node.data_dir.resolve())
-            _add_tree(archive, config_dir, CONFIG, without=DOCUMENTS)
+            _add_tree(archive, config_dir, CONFIG, without=OF_THE_SOFTWARE)
             if models:
                 _add_tree(archive, node.models_dir, MODELS)
             _add_audit(archive, node.data_dir / AUDIT)
@@ -126,7 +126,7 @@ def back_up(
                 archive,
                 node.data_dir / CONFIGURATION,
                 f"{DATA}/{CONFIGURATION}",
-                names_left_out={"lock"},
+                without=frozenset({"lock"}),
             )
             manifest = archive.finish(software_version=__version__, facts=facts)
     except OSError as error:
@@ -235,26 +235,25 @@ def _add_open_work(archive: ArchiveWriter, work: OpenWork, data_dir: Path) -> It
 
 
 def _add_tree(
-    archive: ArchiveWriter,
-    folder: Path,
-    name: str,
-    *,
-    without: frozenset[str] = frozenset(),
-    names_left_out: Iterable[str] = (),
+    archive: ArchiveWriter, folder: Path, name: str, *, without: frozenset[str] = frozenset()
 ) -> None:
-    """Add the files below a folder, through links; names that begin with a dot are left out."""
+    """Add the files below a folder, through links.
+
+    Names that begin with a dot are left out, and so are folders, files and suffixes in ``without``.
+    """
     seen = set()
-    left_out = set(names_left_out)
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:  # a link that leads back
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        folders[:] = sorted(
+            each for each in folders if not each.startswith(".") and each not in without
+        )
         for file in sorted(files):
             path = Path(place) / file
-            if file.startswith(".") or path.suffix in without or file in left_out:
+            if file.startswith(".") or file in without or path.suffix in without:
                 continue
             if path.is_file():
                 archive.add_file(path, f"{name}/{path.relative_to(folder).as_posix()}")

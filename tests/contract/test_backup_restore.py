@@ -60,6 +60,8 @@ class Site:
             "peers:\n  - {name: pacs, ae_title: PACS, port: 4242}\n"
         )
         (self.config_dir / "README.md").write_text("of the software")
+        (self.config_dir / "tls").mkdir()
+        (self.config_dir / "tls/node.key").write_text("secret")
         bundle = self.root / "models/brain/0.1.0"
         bundle.mkdir(parents=True)
         (bundle / "bundle.yaml").write_text("name: brain\n")
@@ -192,6 +194,7 @@ def test_what_was_open_goes_on_elsewhere_and_what_was_delivered_does_not(
         old.config_dir / "peers.yaml"
     ).read_bytes()
     assert not (new.config_dir / "README.md").exists()
+    assert (new.config_dir / "tls/node.key").read_text() == "secret"
     weights = "models/brain/0.1.0/weights"
     assert (new.root / weights).read_bytes() == (old.root / weights).read_bytes()
     shutil.rmtree(old.root)

@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 PLOTS = "plots"
 REPORT = "report.html"
+LESIONS = "lesions.json"
 
 
 def train_classifier(
@@ -140,6 +141,10 @@ def _is_newer(cache: Path, run_dir: Path) -> bool:
     return cache.exists() and cache.stat().st_mtime > made_for
 
 
+def _is_as_new(cache: Path, other: Path) -> bool:
+    return cache.stat().st_mtime >= other.stat().st_mtime
+
+
 def _choose_lesions(
     recipe: Recipe,
     cases: list[LabelledCase],
@@ -148,7 +153,7 @@ def _choose_lesions(
     run_dir: Path,
 ) -> LesionSpec:
     """Choose what counts as a lesion, or take the choice from the run."""
-    cache = run_dir / "lesions.json"
+    cache = run_dir / LESIONS
     if not _is_newer(cache, run_dir):
         spec, figures = choose_lesions(
             [item for item in cases if parts[item.patient] == "validation"],
@@ -177,7 +182,7 @@ def _make_features(
 ) -> FeatureTable:
     """Build the feature table of training and validation patients, or take it from the run."""
     cache = run_dir / "features.npz"
-    if _is_newer(cache, run_dir):
+    if _is_newer(cache, run_dir) and _is_as_new(cache, run_dir / LESIONS):
         table = FeatureTable.load(cache)
         if table.names == extractor.names:
             log.info("features.reused", file=cache.name)

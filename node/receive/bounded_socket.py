@@ -26,7 +26,9 @@ IDLE_WAIT_S = 0.05
 CLOSED_WAIT_S = 0.001
 SHORTEST_WAIT_S = 0.001  # 0 would mean no limit
 
-CLOSED = "Evt17"  # pynetdicom's name of the event, PS3.8 table 9-10
+CLOSING = "Sta13"  # pynetdicom's names of a state and of an event, PS3.8 tables 9-5 and 9-10
+DRAINED_BYTES = 1 << 20
+CLOSED = "Evt17"
 REQUEST_READS = 2  # header and body of the first PDU
 
 NOT_DICOM = (
@@ -116,7 +118,12 @@ class BoundedSocket(AssociationSocket):
         if self.socket is None or not self._is_connected:
             time.sleep(CLOSED_WAIT_S)
             return False
+        if not self.event_queue.empty():
+            return False  # what was read comes first: it may have been the end
         try:
+            if self.assoc.dul.state_machine.current_state == CLOSING:
+                self._drain()
+                return False
             if self._has_read_ahead():
                 return True
             ready = {descriptor for descriptor, _ in self._poll.poll(IDLE_WAIT_S * 1e3)}
@@ -165,6 +172,22 @@ class BoundedSocket(AssociationSocket):
                 self.first_bytes = bytes(received[: min(count, 6)])
         del received[count:]
         return received
+
+    def _drain(self) -> None:
+        """Throw away what a peer still sends after the last word was said to it.
+
+        pynetdicom would go on reading PDUs, and wait for their ends. Bytes that are left unread
+        would make the system reset the connection, and the peer might never see that last word.
+        """
+        left = DRAINED_BYTES
+        while left > 0 and self.socket is not None:
+            ready = {descriptor for descriptor, _ in self._poll.poll(0)}
+            if self.socket.fileno() not in ready:
+                return
+            got = len(socket.socket.recv(self.socket, 1 << 16))  # as it is, also of TLS
+            if got == 0:
+                return
+            left -= got
 
     def _begin_read(self) -> float:
         """Return when a read must have ended; the first PDU has one deadline for all of it."""

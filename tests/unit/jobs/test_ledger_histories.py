@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from node.domain.commitment import CommitmentReport
 from node.domain.report import Evidence, EvidenceKind
-from node.jobs.job import DeliveryState
+from node.jobs.job import IN_PEER, DeliveryState
 from node.jobs.ledger import Ledger
 from node.jobs.state import INITIAL, TRANSITIONS, IllegalTransition, JobEvent, JobState
 from node.storage.database import open_database, sqlite_url
@@ -32,10 +33,16 @@ class LedgerMachine(RuleBasedStateMachine):
             lease_s=60,
             maximum_attempts=2,
             delivery_maximum_attempts=2,
+            commitment={"p": False, "q": True},
+            maximum_losses=1,
+            maximum_commitment_attempts=2,
             now=lambda: self.time,
         )
         self.jobs = [self.add(number) for number in range(2)]
         self.accepted: set[tuple[str, str]] = set()
+        self.transactions = 0
+        self.result = Path(self.home.name) / "result.dcm"
+        self.result.touch()
 
     def add(self, number: int) -> str:
         job = self.ledger.add_job(
@@ -69,7 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
         evidence = [
             Evidence(
                 kind=EvidenceKind.SEG,
-                path=Path("x"),
+                path=self.result,
                 sop_class_uid="1.2",
                 sop_instance_uid=f"2.25.{one}",
             )
@@ -130,6 +137,44 @@ class LedgerMachine(RuleBasedStateMachine):
                     delivery.delivery_id, "d", error="x", retry=outcome == "later"
                 )
 
+    @rule(
+        destination=st.sampled_from(DESTINATIONS),
+        answer=st.sampled_from(["committed", "lost", "unable", "unwilling", "none", "silence"]),
+    )
+    def prove(self, destination: str, answer: str) -> None:
+        self.transactions += 1
+        uid = f"2.25.{self.transactions}"
+        asked = self.ledger.open_transaction(destination, transaction_uid=uid, answer_within_s=1)
+        if asked is None or answer == "silence":
+            return
+        if answer == "none":
+            self.ledger.transaction_unsupported(uid, error="not offered")
+            return
+        uids = [sop_instance_uid for _, sop_instance_uid in asked.objects]
+        if answer == "committed":
+            report = CommitmentReport(transaction_uid=uid, committed=frozenset(uids))
+        else:
+            reason = {"lost": 0x0112, "unable": 0x0110, "unwilling": 0x0122}[answer]
+            report = CommitmentReport(transaction_uid=uid, failed=dict.fromkeys(uids, reason))
+        assert self.ledger.record_report(report)
+        self.forget_what_is_not_there()
+
+    @rule(
+        destination=st.sampled_from(DESTINATIONS),
+        seen=st.sampled_from(["found", "missing", "unproven"]),
+    )
+    def look(self, destination: str, seen: str) -> None:
+        for delivery in self.ledger.claim_overdue(destination):
+            getattr(self.ledger, f"delivery_{seen}")(delivery.delivery_id, detail="looked")
+        self.forget_what_is_not_there()
+
+    def forget_what_is_not_there(self) -> None:
+        """What was lost or given up may be sent again."""
+        for job_id in self.jobs:
+            for delivery in self.ledger.deliveries(job_id):
+                if delivery.state not in IN_PEER:
+                    self.accepted.discard((delivery.destination, delivery.sop_instance_uid))
+
     @invariant()
     def history_explains_state(self) -> None:
         for job_id in self.jobs:
@@ -152,7 +197,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if job.state is JobState.SENDING:
                 assert DeliveryState.PENDING in states
             if job.state is JobState.DELIVERED:
-                assert states <= {DeliveryState.ACCEPTED}
+                assert states <= IN_PEER
 
     def teardown(self) -> None:
         self.engine.dispose()

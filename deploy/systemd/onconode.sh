@@ -10,7 +10,8 @@ if [ -r /etc/onconode/environment ]; then
   set +a
 fi
 export HOME=/var/lib/onconode
-if [ "$(id -un)" = onconode ]; then
+# A restore also writes models, which belong to root; what it writes gets the owner of its folder.
+if [ "$(id -un)" = onconode ] || [ "${1:-}" = restore ]; then
   exec /opt/onconode/.venv/bin/onconode "$@"
 fi
 exec runuser --user onconode -- /opt/onconode/.venv/bin/onconode "$@"

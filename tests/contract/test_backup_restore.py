@@ -344,7 +344,7 @@ def test_an_interrupted_restore_is_noticed_at_the_next_start(
     def lose_power(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("node.bootstrap.restoring._restore_database", lose_power)
+    monkeypatch.setattr("node.bootstrap.restoring.restore_database", lose_power)
     with pytest.raises(KeyboardInterrupt):
         new.restore(done.place)
     monkeypatch.undo()
@@ -397,3 +397,14 @@ def test_histories_that_are_there_are_left_alone(old: Site, new: Site, tmp_path:
 def test_check_reads_without_changing(old: Site, tmp_path: Path, new_url: str) -> None:
     place = old.back_up(tmp_path / "b.tar").place
     assert check_backup(place) == read_manifest(place)
+
+
+@ON_SQLITE
+def test_a_place_that_cannot_be_written_is_told(old: Site, new: Site, tmp_path: Path) -> None:
+    done = old.back_up(tmp_path / "b.tar")
+    new.root.mkdir()
+    (new.root / "models").touch()  # a file where a folder should be
+    with pytest.raises(SetupFault, match="could not be finished"):
+        new.restore(done.place)
+    with pytest.raises(SetupFault, match="interrupted"):
+        refuse_unfinished(new.data_dir)

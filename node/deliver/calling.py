@@ -7,7 +7,6 @@ PS3.15 annex B (TLS profiles), PS3.8 section 7.1.1.14 (results of presentation c
 
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 from pynetdicom.association import Association
@@ -62,8 +61,7 @@ class TlsCall:
     @property
     def reason(self) -> str:
         """Why TLS failed, in words; empty if it did not."""
-        errors = [error for error in self._errors if isinstance(error, ssl.SSLError)]
-        return f"TLS: {explain(errors[0])}" if errors else ""
+        return f"TLS: {explain(self._errors[0])}" if self._errors else ""
 
 
 def tell_negotiated(association: Association, peer: Peer, on_negotiated: OnNegotiated) -> None:
@@ -103,9 +101,9 @@ def _telling(errors: list[OSError]) -> type[ssl.SSLSocket]:
     """Return a socket class that keeps what went wrong: pynetdicom only logs it."""
 
     class TellingSocket(ssl.SSLSocket):
-        def connect(self, addr: Any) -> None:
+        def do_handshake(self, block: bool = False) -> None:
             try:
-                super().connect(addr)
+                super().do_handshake(block)
             except OSError as error:
                 errors.append(error)
                 raise
@@ -114,7 +112,7 @@ def _telling(errors: list[OSError]) -> type[ssl.SSLSocket]:
             # With TLS 1.3 a server refuses our certificate only after the handshake.
             try:
                 return super().recv(buflen, flags)
-            except OSError as error:
+            except ssl.SSLError as error:
                 errors.append(error)
                 raise
 

@@ -36,6 +36,7 @@ from node.report.provenance import (
 )
 from node.report.sources import complete_headers, is_multi_frame
 from node.report.uids import PENDING_UID, seal_uids
+from node.report.virtual_frames import Frame, name_real_frames, stand_for_frames
 
 
 def build_seg(
@@ -59,8 +60,6 @@ def build_seg(
     ------
     ReportFault
         If mask, lesions and sources do not belong together.
-    InputRejected
-        If no SEG can refer to such sources.
 
     References
     ----------
@@ -71,11 +70,12 @@ def build_seg(
     if not segmentation.lesions and not settings.send_empty_seg:
         return None
     headers = complete_headers(sources)
+    images, stands_for = _source_images(headers, segmentation)
     with warnings.catch_warnings():
         # An empty mask is wanted here, and foreign values were complained of on receipt.
         warnings.simplefilter("ignore", UserWarning)
         built = SegmentationObject(
-            source_images=_source_images(headers, segmentation),
+            source_images=images,
             pixel_array=np.array(segmentation.labels, dtype=np.uint8),
             segmentation_type=SegmentationTypeValues.BINARY,
             segment_descriptions=_describe_segments(report),
@@ -91,7 +91,9 @@ def build_seg(
             specific_character_set=None,
             **equipment_of(report.model),
         )
-    if is_multi_frame(headers[0]):
+    if stands_for:
+        name_real_frames(built, headers, stands_for)
+    elif is_multi_frame(headers[0]):
         _name_source_frames(built, segmentation)
     _state_thickness(built, segmentation.geometry)
     stamp(built, sources=sources, model=report.model)
@@ -147,16 +149,24 @@ def _describe(
     )
 
 
-def _source_images(headers: Sequence[Dataset], segmentation: Segmentation) -> list[Dataset]:
-    """Return what highdicom shall read positions from: one image, or one frame, for each slice."""
+def _source_images(
+    headers: Sequence[Dataset], segmentation: Segmentation
+) -> tuple[list[Dataset], dict[str, Frame]]:
+    """Return what highdicom shall read positions from: one image, or one frame, for each slice.
+
+    Of frames of several objects it reads images that stand for them, which the second part tells.
+    """
+    if is_multi_frame(headers[0]) and len(headers) > 1:
+        frames = zip(segmentation.source_uids, segmentation.source_frames, strict=True)
+        return stand_for_frames(headers, [*frames])
     if is_multi_frame(headers[0]):
         _keep_used_frames(headers[0], segmentation.source_frames)
-        return [headers[0]]
+        return [headers[0]], {}
     by_uid = {str(header.SOPInstanceUID): header for header in headers}
     missing = [uid for uid in segmentation.source_uids if uid not in by_uid]
     if missing:
         raise ReportFault(f"no source header for {len(missing)} slices, e.g. {missing[0]}")
-    return [by_uid[uid] for uid in segmentation.source_uids]
+    return [by_uid[uid] for uid in segmentation.source_uids], {}
 
 
 def _keep_used_frames(header: Dataset, frames: Sequence[int]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from node.domain.errors import InputRejected, Problem
 from node.report.fault import ReportFault
 from node.report.uids import derive_uid
 
@@ -79,27 +78,9 @@ def complete_headers(sources: Sequence[Dataset]) -> tuple[Dataset, ...]:
 
     Empty values stand for missing type 2 attributes. Series without a frame of reference get one
     that is derived from their UID: SEG demands it, and no other series can claim it by chance.
-
-    Raises
-    ------
-    InputRejected
-        If the slices come from several multi-frame objects: a SEG refers to one of them only.
     """
     # Identity is read from the first header only; the others are copied where they need a change.
-    completed = (_complete(sources[0]), *(_place(source) for source in sources[1:]))
-    if len(completed) > 1 and any(is_multi_frame(source) for source in completed):
-        raise InputRejected(
-            [
-                Problem(
-                    code="several-multi-frame-objects",
-                    uid=str(completed[0].get("SeriesInstanceUID", "")),
-                    found=f"{len(completed)} multi-frame objects in one volume",
-                    expected="single-frame objects, or one multi-frame object",
-                    remedy="send the stack as one Enhanced object",
-                )
-            ]
-        )
-    return completed
+    return (_complete(sources[0]), *(_place(source) for source in sources[1:]))
 
 
 def is_multi_frame(source: Dataset) -> bool:

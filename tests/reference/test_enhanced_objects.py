@@ -1,4 +1,4 @@
-"""Enhanced multi-frame objects: clean for dciodvfy, read by ITK, and read by the node as classic."""
+"""Enhanced multi-frame objects: clean for dciodvfy, read by ITK, and by the node as classic."""
 
 from pathlib import Path
 
@@ -158,3 +158,46 @@ def test_results_name_the_frames_that_they_speak_of(tmp_path, volumes):
         for item in series.ReferencedSOPSequence
     }
     assert named == {source.SOPInstanceUID, seg.SOPInstanceUID}
+
+
+def test_a_stack_that_is_spread_over_several_objects(tmp_path):
+    """As a concatenation is, or a scanner that sends an object for each slab."""
+    slices = classic_mr(tmp_path / "classic")
+    folder = tmp_path / "enhanced"
+    first = save(pack_enhanced([slices[:2]]), folder)
+    second = pack_enhanced([slices[2:]], frame_order=[2, 1, 0])
+    second.InstanceNumber = 2
+    second.save_as(folder / "second.dcm", enforce_file_format=True)
+    paths = [first, folder / "second.dcm"]
+    volume = read_volume(checked_series(folder))
+    expected = read_volume(checked_series(tmp_path / "classic"))
+    assert np.array_equal(volume.voxels, expected.voxels)
+    assert same_place(volume, expected)
+    labels = make_labels(volume.voxels.shape, 2)
+    evidence = write_evidence(
+        make_report(volume, labels),
+        volume,
+        source_paths=paths,
+        out_dir=tmp_path / "out",
+        prefix="r",
+        settings=ReportSettings(),
+    )
+    for item in evidence[:2]:
+        assert dciodvfy_errors(item.path) == []
+    assert dcentvfy_errors([*paths, evidence[0].path, evidence[1].path]) == []
+    seg = dcmread(evidence[0].path)
+    named = {
+        (item.ReferencedSOPInstanceUID, int(item.ReferencedFrameNumber))
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for item in frame.DerivationImageSequence[0].SourceImageSequence
+    }
+    marked = labels.any(axis=(1, 2))
+    assert named == {
+        pair
+        for pair, is_marked in zip(
+            zip(volume.source_uids, volume.source_frames, strict=True), marked, strict=True
+        )
+        if is_marked
+    }
+    (series,) = seg.ReferencedSeriesSequence
+    assert len(series.ReferencedInstanceSequence) == 2

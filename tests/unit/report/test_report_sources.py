@@ -1,11 +1,10 @@
 """Headers of sources: names unchanged, gaps filled, originals left alone."""
 
 import pytest
-from factories_report import axes, make_enhanced_series, make_labels, make_report, make_series
+from factories_report import axes, make_labels, make_report, make_series
 from pydicom import dcmread
 
 from node.config.settings import ReportSettings
-from node.domain.errors import InputRejected
 from node.report import write
 from node.report.fault import ReportFault
 from node.report.sources import NEEDED_KEYWORDS, complete_headers, content_moment, read_sources
@@ -110,14 +109,6 @@ def test_a_missing_file_is_a_fault(tmp_path):
     series = make_series(tmp_path / "im", axes(shape=(4, 16, 16)))
     with pytest.raises(ReportFault, match="1 slices"):
         read_sources(series.paths[1:], series.volume.source_uids)
-
-
-def test_several_enhanced_objects_are_refused_by_name(tmp_path):
-    geometry = axes(shape=(4, 16, 16))
-    one = make_enhanced_series(tmp_path / "a", geometry)
-    header = dcmread(one.paths[0], stop_before_pixels=True)
-    with pytest.raises(InputRejected, match="several-multi-frame-objects"):
-        complete_headers([header, header])
 
 
 def test_moment_falls_back_and_never_invents(tmp_path):

@@ -43,7 +43,6 @@ def check_peers(peers: Document, node: Document) -> Iterator[Problem]:
             expected="somebody who may send",
             remedy="add the senders to peers.yaml, or set accept_unknown_peers to true",
         )
-    yield from _check_asked(node, [entry.get("name") for _, entry in entries])
     port = node.value.get("port", NodeSettings.model_fields["port"].default)
     address = node.value.get("bind_address", "127.0.0.1")
     for i, entry in entries:
@@ -57,17 +56,6 @@ def check_peers(peers: Document, node: Document) -> Iterator[Problem]:
                 expected="another port than node.yaml's",
                 remedy=f"change this port, or 'port' in {node.place(('port',))}",
             )
-
-
-def _check_asked(node: Document, names: Sequence[Any]) -> Iterator[Problem]:
-    """Archives that are asked for counts must be known."""
-    section = node.value.get("assemble")
-    asked = section.get("ask_peers") if isinstance(section, dict) else None
-    for i, name in enumerate(asked if isinstance(asked, list) else []):
-        if isinstance(name, str) and name not in names:
-            place = node.place(("assemble", "ask_peers", i))
-            known = [str(known) for known in names]
-            yield _unknown("unknown-peer", place, name, known, "peers.yaml")
 
 
 def check_asked(peers: Document, node: Document) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from node.config.load import load_settings
 from node.config.versions import VersionStore
 from node.domain.errors import SetupFault
 
-START_S = 60.0
+START_S = 120.0
 VERIFICATION = ("1.2.840.10008.1.1", (ExplicitVRLittleEndian,))
 SCANNER = "  - {name: scanner, ae_title: SCANNER, host: 127.0.0.1, port: 4243}\n"
 

@@ -30,6 +30,7 @@ from node.jobs.commitments import Transaction
 
 log = structlog.get_logger()
 
+VERIFICATION = "1.2.840.10008.1.1"
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 INVALID_ARGUMENT_VALUE = 0x0115
@@ -89,11 +90,15 @@ def request_commitment(
     try:
         with open_association(
             peer,
-            contexts=[build_context(STORAGE_COMMITMENT)],
+            # some archives abort an association of which they want nothing at all
+            contexts=[build_context(STORAGE_COMMITMENT), build_context(VERIFICATION)],
             calling_ae_title=calling_ae_title,
             settings=settings,
             handlers=[(evt.EVT_N_EVENT_REPORT, take)],
         ) as association:
+            offered = {str(context.abstract_syntax) for context in association.accepted_contexts}
+            if STORAGE_COMMITMENT not in offered:
+                raise NothingAccepted(peer.name)
             answer = Dataset()
             with suppress(RuntimeError):  # pynetdicom: the association has ended before the call
                 answer, _ = association.send_n_action(

@@ -46,7 +46,7 @@ def test_uncompressed_comes_first() -> None:
 
 
 def test_multi_frame_objects_are_taken_as_the_node_reads_them() -> None:
-    assert SOP_CLASSES <= set(storage_classes())
+    assert set(storage_classes()) >= SOP_CLASSES
     assert {UID(uid).keyword for uid in SOP_CLASSES} == {
         "CTImageStorage",
         "EnhancedCTImageStorage",

@@ -46,6 +46,12 @@ class Parts:
         node.data_dir.mkdir(parents=True, exist_ok=True)
         return open_database(node.database_url or sqlite_url(node.data_dir))
 
+    @property
+    def has_database(self) -> bool:
+        """Whether there is one already; a server has its own."""
+        node = self.settings.node
+        return bool(node.database_url) or (node.data_dir / "onconode.db").is_file()
+
     @cached_property
     def store(self) -> InstanceStore:
         """Rows of what was received."""

@@ -65,9 +65,12 @@ def replay(
     after = load_settings(invocation.config_dir, routing_file=changed)
     before = _in_effect(invocation, after)
     parts = Parts(settings=after)
-    studies = past_studies(parts, since=utc_now() - timedelta(days=days))
-    replayed = list(run(studies, before, after.routing, parts))
-    parts.engine.dispose()
+    if parts.has_database:
+        studies = past_studies(parts, since=utc_now() - timedelta(days=days))
+        replayed = list(run(studies, before, after.routing, parts))
+        parts.engine.dispose()
+    else:
+        replayed = []  # and none is made: no node ever ran here
     different = [each for each in replayed if each.changed]
     if as_json:
         told = {

@@ -91,3 +91,10 @@ def test_schema_is_written(config, tmp_path):
     assert code == ExitCode.OK
     assert len(out.splitlines()) == 3
     assert len(list((tmp_path / "s").iterdir())) == 3
+
+
+def test_replay_without_a_database_makes_none(config, tmp_path):
+    code, out, _ = config("replay")
+    assert code == ExitCode.OK
+    assert "0 studies" in out
+    assert not (tmp_path / "data").exists()

@@ -12,7 +12,7 @@ second way to write the same record exists. A change, a removal or another order
 at that place; a shortened end contradicts ``head.json`` and every anchor that was noted elsewhere.
 
 Several processes append. Each record is written under a file lock and is on the disk when
-``append`` returns; see node/adr/007-audit-trail.md for why.
+``append`` returns; see node/adr/008-audit-trail.md for why.
 """
 
 import fcntl

@@ -121,15 +121,7 @@ class BoundedSocket(AssociationSocket):
         if not self.event_queue.empty():
             return False  # what was read comes first: it may have been the end
         try:
-            if self.assoc.dul.state_machine.current_state == CLOSING:
-                self._drain()
-                return False
-            if self._has_read_ahead():
-                return True
-            ready = {descriptor for descriptor, _ in self._poll.poll(IDLE_WAIT_S * 1e3)}
-            if self._wake_reader.fileno() in ready:
-                self._wake_reader.recv(4096)
-            if self.socket.fileno() in ready:
+            if self._is_readable():
                 return True
         except (OSError, ValueError):
             self.event_queue.put(CLOSED)
@@ -138,6 +130,18 @@ class BoundedSocket(AssociationSocket):
             self.why = why
             self.event_queue.put(INVALID_PDU)
         return False
+
+    def _is_readable(self) -> bool:
+        assert self.socket is not None
+        if self.assoc.dul.state_machine.current_state == CLOSING:
+            self._drain()
+            return False
+        if self._has_read_ahead():
+            return True
+        ready = {descriptor for descriptor, _ in self._poll.poll(IDLE_WAIT_S * 1e3)}
+        if self._wake_reader.fileno() in ready:
+            self._wake_reader.recv(4096)
+        return self.socket.fileno() in ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read exactly that many bytes, fewer if the peer closed the connection.

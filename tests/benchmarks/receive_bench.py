@@ -87,7 +87,9 @@ def serve_listener(folder: Path, port: int) -> None:
     import structlog
 
     from node.config.settings import NodeSettings
+    from node.receive.association_log import AssociationLog
     from node.receive.scp import Listener
+    from node.storage.associations import AssociationStore
     from node.storage.database import open_database, sqlite_url
     from node.storage.instances import InstanceStore
     from node.storage.spool import Spool
@@ -96,11 +98,13 @@ def serve_listener(folder: Path, port: int) -> None:
         logger_factory=structlog.WriteLoggerFactory((folder / "node.log").open("w")),
         processors=[structlog.processors.JSONRenderer()],
     )
+    engine = open_database(sqlite_url(folder))
     listener = Listener(
         settings=NodeSettings(ae_title=AE_TITLE, port=port),
         peers=(),
-        store=InstanceStore(open_database(sqlite_url(folder))),
+        store=InstanceStore(engine),
         spool=Spool(folder / "spool"),
+        associations=AssociationLog(AssociationStore(engine), listener="benchmark"),
     )
     listener.start()
     threading.Event().wait()

@@ -2,29 +2,19 @@
 
 import getpass
 import os
-import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from sqlalchemy import Engine
 
 from node.bootstrap.parts import Parts
 from node.dicom.patient import read_patient_id
 from node.domain.errors import SetupFault
 from node.jobs.job import Delivery, DeliveryState, Job
 from node.storage.anchors import note_anchor
-from node.storage.associations import (
-    NOT_ACCEPTED,
-    AssociationRecord,
-    AssociationResult,
-)
-from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.chain import HEAD, read_head
 from node.telemetry.audit.events import Node, StudyShare
-from node.telemetry.audit.message import Outcome, Participant
+from node.telemetry.audit.message import Participant
 from node.telemetry.audit.trail import FOLDER, AuditTrail
 
 BUNDLE_CHANGED = "bundle-file"
@@ -96,122 +86,6 @@ def tell_access(trail: AuditTrail, parts: Parts, job: Job) -> None:
     trail.record(events.instances_accessed(trail.node, study=share))
 
 
-@dataclass(kw_only=True)
-class _Arrival:
-    """Objects of one study by one sender that no message has told of yet."""
-
-    instances: Counter[str] = field(default_factory=Counter)
-    sample: Path
-
-
-class ReceivingAudit:
-    """Tells of transfers to this node, and of associations that were refused.
-
-    Parameters
-    ----------
-    trail : AuditTrail
-    """
-
-    def __init__(self, trail: AuditTrail) -> None:
-        self._trail = trail
-        self._lock = threading.Lock()
-        self._arrivals: dict[tuple[str, str], _Arrival] = {}
-
-    def stored(self, received: ReceivedInstance) -> None:
-        """An object is safe; the first of its study tells that a transfer begins."""
-        sender, study = received.calling_ae_title, received.study_instance_uid
-        with self._lock:
-            arrival = self._arrivals.get((sender, study))
-            is_first = arrival is None
-            if arrival is None:
-                arrival = _Arrival(sample=received.instance.path)
-                self._arrivals[sender, study] = arrival
-            arrival.instances[received.instance.sop_class_uid] += 1
-        if is_first:
-            share = share_of(self._trail, study, {}, arrival.sample)
-            begin = events.begin_transferring(
-                source=_sender(sender),
-                destination=self._trail.node.participant(
-                    role=codes.DESTINATION, is_requestor=False
-                ),
-                study=share,
-            )
-            self._trail.record(begin)
-
-    def associated(self, record: AssociationRecord) -> None:
-        """An association was opened, refused, or has ended."""
-        if record.result in NOT_ACCEPTED:
-            self._alert(record)
-        elif record.result is not AssociationResult.OPEN:
-            self._tell_transferred(record)
-
-    def close(self) -> None:
-        """Tell of what arrived over associations whose end nobody told."""
-        for sender in {sender for sender, _ in self._arrivals}:
-            self._flush(sender, address="")
-
-    def _tell_transferred(self, record: AssociationRecord) -> None:
-        self._flush(record.calling_ae_title, address=record.address)
-
-    def _flush(self, sender: str, *, address: str) -> None:
-        with self._lock:
-            keys = [key for key in self._arrivals if key[0] == sender]
-            arrivals = {study: self._arrivals.pop((sender, study)) for _, study in keys}
-        for study, arrival in arrivals.items():
-            share = share_of(self._trail, study, arrival.instances, arrival.sample)
-            self._trail.record(
-                events.instances_transferred(
-                    source=_sender(sender, address=address),
-                    destination=self._trail.node.participant(
-                        role=codes.DESTINATION, is_requestor=False
-                    ),
-                    study=share,
-                    received=True,
-                )
-            )
-
-    def _alert(self, record: AssociationRecord) -> None:
-        who = record.calling_ae_title or record.address
-        what = "association refused" if record.rejection else "no association came about"
-        self._trail.record(
-            events.security_alert(
-                self._trail.node,
-                kind=codes.NODE_AUTHENTICATION,
-                description=f"{what}: {record.reason or record.rejection or record.result}",
-                subject=who,
-                peer=Participant(
-                    user_id=who,
-                    alternative_user_id=f"AETITLES={record.calling_ae_title}",
-                    address=record.address,
-                    is_requestor=True,
-                ),
-                outcome=Outcome.MINOR_FAILURE,
-            )
-        )
-
-
-class AuditedInstanceStore(InstanceStore):
-    """An instance store that tells of every new object.
-
-    Parameters
-    ----------
-    engine : Engine
-    audit : ReceivingAudit
-    """
-
-    def __init__(self, engine: Engine, *, audit: ReceivingAudit) -> None:
-        super().__init__(engine)
-        self._audit = audit
-
-    def record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
-        """Record objects, then tell of those that are new."""
-        outcomes = super().record_all(batch)
-        for received, outcome in zip(batch, outcomes, strict=True):
-            if outcome is Recorded.NEW:
-                self._audit.stored(received)
-        return outcomes
-
-
 def audit_deliveries(
     deliver: Callable[[list[Delivery]], object], parts: Parts, trail: AuditTrail
 ) -> Callable[[list[Delivery]], object]:
@@ -221,7 +95,10 @@ def audit_deliveries(
         before = {delivery.delivery_id for delivery in batch}
         result = deliver(batch)
         for job_id in sorted({delivery.job_id for delivery in batch}):
-            study = parts.ledger.get(job_id).study_instance_uid
+            try:
+                study = parts.ledger.get(job_id).study_instance_uid
+            except KeyError:  # another job took the delivery over, and this one was purged
+                continue
             sent = [d for d in parts.ledger.deliveries(job_id) if d.delivery_id in before]
             _tell_sent(trail, parts, study, sent)
         return result
@@ -262,14 +139,4 @@ def _destination(parts: Parts, name: str) -> Participant:
         alternative_user_id=f"AETITLES={peer.ae_title}",
         role=codes.DESTINATION,
         address=peer.host,
-    )
-
-
-def _sender(ae_title: str, *, address: str = "") -> Participant:
-    return Participant(
-        user_id=ae_title or "unknown",
-        alternative_user_id=f"AETITLES={ae_title}",
-        role=codes.SOURCE,
-        is_requestor=True,
-        address=address,
     )

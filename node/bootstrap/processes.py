@@ -38,7 +38,8 @@ SETUP_FAULT_EXIT = 78
 
 def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Receive until told to stop; peers may change meanwhile."""
-    from node.bootstrap.auditing import AuditedInstanceStore, ReceivingAudit, open_trail
+    from node.bootstrap.audit_arrivals import AuditedInstanceStore, ReceivingAudit
+    from node.bootstrap.auditing import open_trail
     from node.bootstrap.certificates import warn_of_expiry
     from node.bootstrap.proving import commitment_service
     from node.bootstrap.purging import disk_room

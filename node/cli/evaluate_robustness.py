@@ -29,13 +29,13 @@ def evaluate_robustness(
         str, typer.Option("--bundle", metavar="NAME", help="Model bundle, task or task/version.")
     ] = "brain-t1ce",
     against: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--against",
             metavar="PATH",
             exists=True,
             help="Another network beside it: a .keras file or the folder of a training run, "
-            "e.g. of the plain U-Net.",
+            "e.g. of the plain U-Net; may be repeated.",
         ),
     ] = None,
     negatives: Annotated[
@@ -56,7 +56,7 @@ def evaluate_robustness(
     """Measure how the outlines of a bundle fare as its test images get worse.
 
     Noise, blur, coarse pixels, thick slices: step by step, on the test patients of the bundle's
-    split, for the bundle and another network side by side. Printed are the mean Dice over patients
+    split, for the bundle and other networks side by side. Printed are the mean Dice over patients
     (of tumour-free images the share without a mark), its 95 % interval, and p of the difference.
     """
     from node.evaluation.robustness import RobustnessPoint, write_points
@@ -66,7 +66,7 @@ def evaluate_robustness(
 
     found = ModelStore(invocation_of(ctx).settings.node.models_dir).get(bundle)
     points = judge_robustness(
-        found, data_dir=data, negatives_dir=negatives, against=against, limit=limit
+        found, data_dir=data, negatives_dir=negatives, against=against or (), limit=limit
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_points(folder / "robustness.csv", points)

@@ -1,6 +1,6 @@
-"""Robustness curves of a bundle on its test patients, beside another network."""
+"""Robustness curves of a bundle on its test patients, beside other networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,10 @@ def judge_robustness(
     *,
     data_dir: Path,
     negatives_dir: Path | None,
-    against: Path | None = None,
+    against: Sequence[Path] = (),
     limit: int | None = None,
 ) -> list[RobustnessPoint]:
-    """Measure a bundle, and perhaps another network, on test images that get worse.
+    """Measure a bundle, and perhaps other networks, on test images that get worse.
 
     Parameters
     ----------
@@ -39,22 +39,22 @@ def judge_robustness(
     data_dir : Path
     negatives_dir : Path or None
         Needed if the bundle's recipe asks for tumour-free slices.
-    against : Path, optional
-        A Keras file, or the folder of a training run; prepared and read like the bundle's own
-        network. A run's own choice of what counts as a lesion is taken where it made one.
+    against : sequence of Path
+        Keras files, or folders of training runs; prepared and read like the bundle's own network.
+        A run's own grid, and its choice of what counts as a lesion, are taken where it has them.
     limit : int, optional
         At most so many cases of each set.
 
     Raises
     ------
     SetupFault
-        If there is no network at ``against``.
+        If there is no network at one of ``against``.
     """
     toolbox = open_toolbox(bundle)
     test_set = read_test_set(bundle, data_dir=data_dir, negatives_dir=negatives_dir, limit=limit)
     models = {f"{bundle.manifest.name} {bundle.manifest.version}": _outline_with(toolbox)}
-    if against is not None:
-        models[_name_of(against)] = _outline_with(_open_beside(toolbox, against))
+    for path in against:
+        models[_name_of(path)] = _outline_with(_open_beside(toolbox, path))
     points: list[RobustnessPoint] = []
     for group, cases in (("tumour", test_set.cases), ("tumour-free", test_set.tumour_free)):
         if cases:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import structlog
+import yaml
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -114,7 +115,12 @@ def score_variant(
     limit : int, optional
         Use at most this many cases of each part.
     """
-    recipe = recipe.model_copy(update={"segmenter": settings})
+    grid = recipe.input.model_copy(update={"spacing_mm": settings.phases[-1].spacing_mm})
+    recipe = recipe.model_copy(update={"segmenter": settings, "input": grid})
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "recipe.yaml").write_text(
+        yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    )
     best = fit_segmenter(
         make_preparer(recipe, material.cases, material.negatives, material.parts, limit=limit),
         settings=settings,

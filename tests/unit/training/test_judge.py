@@ -150,10 +150,13 @@ def test_robustness_of_a_bundle_beside_another_network(toolbox, tmp_path, monkey
     monkeypatch.setattr(robustness, "read_test_set", lambda *_, **__: test_set)
     monkeypatch.setattr(robustness, "_open_beside", lambda tools, _: tools)
     points = robustness.judge_robustness(
-        toolbox.bundle, data_dir=tmp_path, negatives_dir=None, against=tmp_path / "plain.keras"
+        toolbox.bundle,
+        data_dir=tmp_path,
+        negatives_dir=None,
+        against=[tmp_path / "plain.keras", tmp_path / "short"],
     )
     assert {p.group for p in points} == {"tumour", "tumour-free"}
-    assert {p.model for p in points} == {"brain-t1ce 0.1.0", "plain"}
+    assert {p.model for p in points} == {"brain-t1ce 0.1.0", "plain", "short"}
     assert {p.degradation for p in points} == {"noise", "blur", "pixels"}
     assert all(p.dice == 1.0 for p in points if p.level == 0)
 

@@ -21,6 +21,7 @@ LIVE = frozenset(
         "jobs.keep_headers_days",
         "deliver.acse_timeout_s",
         "deliver.dimse_timeout_s",
+        "deliver.maximum_pdu_bytes",
         "deliver.commitment_wait_s",
         "deliver.commitment_timeout_s",
         "report",

@@ -127,6 +127,7 @@ class DeliverSettings(Frozen):
     retry_backoff_maximum_s: float = Field(900, gt=0)
     acse_timeout_s: Seconds = 15
     dimse_timeout_s: Seconds = 60
+    maximum_pdu_bytes: int = Field(131072, ge=4096, le=1048576)
     commitment_wait_s: Seconds = 5
     commitment_timeout_s: float = Field(14400, gt=0)
     maximum_losses: int = Field(3, ge=0)

@@ -66,6 +66,7 @@ def open_association(
         peer.host,
         peer.port,
         ae_title=peer.ae_title,
+        max_pdu=settings.maximum_pdu_bytes,
         ext_neg=list(roles),
         tls_args=tls.arguments if tls is not None else None,
         evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected]), *handlers],

@@ -33,7 +33,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from node.dicom.tls import RenewedContext
 from node.receive.bounded_socket import CLOSED, NOT_DICOM, BoundedSocket, TlsSocket
-from node.receive.reception import Reception
+from node.receive.reception import Reception, printable
 from node.receive.streaming import INVALID_PDU, StoreSink, StreamingProvider, Tally
 from node.storage.associations import AssociationRecord
 
@@ -42,6 +42,7 @@ log = structlog.get_logger()
 CONNECTION_ENDS = (CLOSED, "Evt18", INVALID_PDU)  # Evt18: ARTIM (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
 SPARE_CONNECTIONS = 16
+MAXIMUM_SUBJECT = 200
 
 _PER_PDU_LOGGING = (
     (evt.EVT_DIMSE_RECV, standard_dimse_recv_handler),
@@ -165,6 +166,7 @@ class StreamingAssociation(Association):
         if not connection.shake_hands():
             return False
         version, subject = connection.describe()
+        subject = printable(subject, MAXIMUM_SUBJECT)
         self.record = replace(self.record, tls=version, certificate=subject)
         return True
 

@@ -190,7 +190,7 @@ def test_configuration_of_compose_has_no_faults(tmp_path):
     assert modalities == {"onconode": [settings.node.ae_title, "onconode", settings.node.port]}
     assert settings.peers[0].host == "orthanc"
     assert settings.peers[0].ae_title == orthanc["ORTHANC__DICOM_AET"]
-    assert "'onconode'" in (DOCKER / "conf/route.lua").read_text()
+    assert "'/modalities/onconode/store'" in (DOCKER / "conf/route.lua").read_text()
 
 
 # -- Kubernetes --------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class ReceivingAudit:
         """An association was opened, refused, or has ended."""
         if record.result in NOT_ACCEPTED:
             self._put(partial(self._alert, record))
-        elif record.result is not AssociationResult.OPEN:
+        elif record.result is not AssociationResult.OPEN and record.objects_stored:
             self._put(partial(self._flush, record.calling_ae_title, address=record.address))
 
     def close(self) -> None:

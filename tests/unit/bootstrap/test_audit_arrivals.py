@@ -87,7 +87,8 @@ def test_one_begin_and_one_end_for_each_study_of_an_association(trail, tmp_path)
     audit.associated(association(AssociationResult.OPEN))
     for study, sender in (("1.1", "CT1"), ("1.1", "CT1"), ("1.2", "CT1"), ("1.1", "MR1")):
         audit.stored(arrival(path, study, sender))
-    audit.associated(association(AssociationResult.RELEASED))
+    audit.associated(association(AssociationResult.RELEASED))  # an echo of the same sender
+    audit.associated(association(AssociationResult.RELEASED, objects_stored=3))
     audit.close()
     assert [ids(message) for message in told(trail, "110102")] == [
         ["1.1", "PAT-1"],

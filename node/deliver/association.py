@@ -13,6 +13,7 @@ from pynetdicom.presentation import PresentationContext
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.calling import OnNegotiated, TlsCall, tell_negotiated
 from node.deliver.checkpoint import hold_reactor_for_answers
+from node.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.domain.errors import TryLater
 
 
@@ -55,6 +56,8 @@ def open_association(
     """
     tls = TlsCall(peer) if peer.tls else None
     entity = AE(ae_title=calling_ae_title)
+    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.requested_contexts = list(contexts)
     entity.connection_timeout = settings.acse_timeout_s or None
     entity.acse_timeout = settings.acse_timeout_s or None

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_file_meta_info
 
-IMPLEMENTATION_CLASS_UID = "2.25.332017430505023181112371145265662590978"
-IMPLEMENTATION_VERSION_NAME = "ONCONODE_01"
+from node.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
 PREAMBLE = bytes(128) + b"DICM"
 GROUP_LENGTH_ELEMENT_BYTES = 12
 

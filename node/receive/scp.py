@@ -16,6 +16,7 @@ import structlog
 from pynetdicom import AE, evt
 
 from node.config.settings import NodeSettings, Peer
+from node.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.tls import RenewedContext, TlsFiles, server_context
 from node.domain.errors import SetupFault
 from node.receive.admission import Admission
@@ -24,10 +25,6 @@ from node.receive.c_echo import answer_echo
 from node.receive.c_store import StoreService
 from node.receive.commitment import CommitmentService
 from node.receive.contexts import accepted_contexts
-from node.receive.file_meta import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-)
 from node.receive.reception import Reception
 from node.receive.recovery import recover
 from node.receive.transport import (

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from node.domain.errors import Problem, SetupFault
 from node.training.augment.recipe import AugmentRecipe
@@ -134,19 +134,6 @@ class SegmenterRecipe(_Frozen):
     def epochs(self) -> int:
         """Of all phases."""
         return sum(phase.epochs for phase in self.phases)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_first_form(cls, raw: Any) -> Any:
-        """Take recipes of before phases and parts of the network had names (version 0.1.0)."""
-        if not isinstance(raw, dict) or "filters" not in raw:
-            return raw
-        old = dict(raw)
-        old.pop("blocks", None)
-        plain = {"fusion": False, "selective_from": None, "gates": False, "supervision": False}
-        network = {"filters": old.pop("filters"), "dropout": old.pop("dropout", 0.1), **plain}
-        phase = {"epochs": old.pop("epochs"), "spacing_mm": 0.98, "crop": old.pop("crop", 192)}
-        return {**old, "network": network, "phases": [phase]}
 
 
 class ClassifierRecipe(_Frozen):

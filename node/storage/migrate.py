@@ -55,6 +55,11 @@ def known_schemas() -> frozenset[str]:
     return frozenset(revision.revision for revision in script.walk_revisions())
 
 
+def newest_schema() -> str:
+    """Return the revision that this program brings databases to."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))

@@ -10,13 +10,16 @@ from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from node.assemble.own import EQUIPMENT
+from node.dicom.damage import DAMAGED
+from node.dicom.file_limits import check_file
 from node.dicom.functional_groups import PER_FRAME, SHARED, as_text, attributes_of_groups, group_of
+from node.dicom.structure import StructureFault
 from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef, Series, Study
 from node.storage.instances import ReceivedInstance
+from node.storage.spool import check_uid
 
 ATTRIBUTES = (
     "AcquisitionNumber",
@@ -74,8 +77,6 @@ _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClas
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE})
 """Troubles of the machine, not of the file: another try may read it."""
 
-_UNREADABLE = (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
@@ -109,16 +110,21 @@ def read_header(source: Path | InstanceRef) -> Header:
     Raises
     ------
     InputRejected
-        If the file is not DICOM, is cut off in its header or lacks an identifying UID.
+        If the file is not DICOM, is cut off in its header, is beyond the limits, or lacks an
+        identifying UID; UIDs become names of files and folders, so that others are refused, too.
     TryLater
         If the machine cannot read it for now.
     """
     path = source if isinstance(source, Path) else source.path
     try:
+        if isinstance(source, Path):  # what was received was checked then
+            check_file(path)
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_WANTED))
         missing = [keyword for keyword in _REQUIRED if not dataset.get(keyword)]
         if missing:
             raise InputRejected(_missing(path, keyword) for keyword in missing)
+        for keyword in _REQUIRED:
+            check_uid(str(dataset.get(keyword)), keyword=keyword)
         return Header(
             instance=source if isinstance(source, InstanceRef) else _refer_to(path, dataset),
             study_instance_uid=str(dataset.StudyInstanceUID),
@@ -128,17 +134,21 @@ def read_header(source: Path | InstanceRef) -> Header:
             attributes=attributes_of_groups(dataset) | _texts_of(dataset) | _equipment_of(dataset),
             places=_places_of(dataset),
         )
-    except _UNREADABLE as fault:
+    except DAMAGED as fault:
         if isinstance(fault, OSError) and fault.errno in _PASSING:
             raise TryLater(f"{path.name}: {fault.strerror}") from fault
         problem = Problem(
             code="unreadable-header",
-            found=f"{path.name}: {type(fault).__name__}",
-            expected="a DICOM Part 10 file",
+            found=f"{path.name}: {_told(fault)}",
+            expected="a DICOM Part 10 file, within the limits",
             remedy="send or copy the object again",
             uid=source.sop_instance_uid if isinstance(source, InstanceRef) else "",
         )
         raise InputRejected([problem]) from fault
+
+
+def _told(fault: Exception) -> str:
+    return fault.found if isinstance(fault, StructureFault) else type(fault).__name__
 
 
 def _order_of(dataset: Dataset) -> int:

@@ -80,19 +80,37 @@ def locate_planes(planes: Iterable[MarkedPlane]) -> Location:
     ValueError
         If nothing is marked.
     """
-    marked = [plane for plane in planes if plane.pixels.any()]
+    marked: list[MarkedPlane] = []
+    counts, middles, ends = [], [], []
+    for plane in planes:  # a whole body has too many pixels to keep the places of all
+        if not plane.pixels.any():
+            continue
+        places = plane.to_lps(np.argwhere(plane.pixels).astype(float))
+        marked.append(_cropped(plane))
+        counts.append(len(places))
+        middles.append(places.mean(axis=0))
+        ends += [places.min(axis=0), places.max(axis=0)]
     if not marked:
         raise ValueError("nothing is marked")
-    places = [plane.to_lps(np.argwhere(plane.pixels).astype(float)) for plane in marked]
     weights = np.array([plane.pixel_area_mm2 for plane in marked])
-    areas = weights * [len(found) for found in places]
-    centroid = np.average([found.mean(axis=0) for found in places], axis=0, weights=areas)
+    areas = weights * counts
+    centroid = np.average(middles, axis=0, weights=areas)
     nearest = int(np.argmin([_distance(plane, centroid) for plane in marked]))
     point = centroid
     if not marked[nearest].holds(centroid):
         point = _deepest(marked[int(areas.argmax())])
-    everything = np.concatenate(places)
-    return Location(point_lps_mm=_vector(point), extent_mm=float(np.ptp(everything, axis=0).max()))
+    return Location(point_lps_mm=_vector(point), extent_mm=float(np.ptp(ends, axis=0).max()))
+
+
+def _cropped(plane: MarkedPlane) -> MarkedPlane:
+    """Leave out rows and columns around what is marked."""
+    rows, columns = (np.flatnonzero(plane.pixels.any(axis=axis)) for axis in (1, 0))
+    return MarkedPlane(
+        pixels=plane.pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy(),
+        origin_mm=plane.to_lps(np.array([rows[0], columns[0]], float)),
+        row_step_mm=plane.row_step_mm,
+        column_step_mm=plane.column_step_mm,
+    )
 
 
 def locate_points(points_mm: NDArray[np.float64]) -> Location:

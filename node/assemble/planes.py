@@ -15,6 +15,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from node.dicom.functional_groups import IN_GROUPS, PER_FRAME, SHARED, as_text, group_of, value_of
+from node.dicom.limits import MAXIMUM_FRAMES
+from node.dicom.pixels import PixelsRefused
 from node.domain.study import InstanceRef
 
 SPLITTING = (
@@ -115,12 +117,16 @@ def read_image_header(instance: InstanceRef) -> ImageHeader:
 
     Raises
     ------
-    InvalidDicomError, EOFError, OSError, ValueError
-        If the header cannot be read.
+    PixelsRefused
+        If it has more frames than are taken.
+    DAMAGED
+        If the header cannot be read, see ``node.dicom.damage``.
     """
     dataset = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_WANTED))
     rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
     frames = len(dataset.get(PER_FRAME) or ())
+    if frames > MAXIMUM_FRAMES:
+        raise PixelsRefused(f"{frames} frames, at most {MAXIMUM_FRAMES} are taken")
     if frames:
         planes = [_frame_plane(dataset, frame) for frame in range(frames)]
     else:
@@ -181,7 +187,7 @@ def _numbers(dataset: Dataset, keyword: str, shape: tuple[int, ...]) -> NDArray[
     try:
         value = dataset.get(keyword)
         numbers = np.array([float(part) for part in value or ()], np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if numbers.size != np.prod(shape) or not np.isfinite(numbers).all():
         return None
@@ -192,7 +198,7 @@ def _thickness(dataset: Dataset) -> float | None:
     for keyword in ("SliceThickness", "SpacingBetweenSlices"):
         try:
             thickness_mm = float(dataset.get(keyword) or 0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if 0 < thickness_mm < float("inf"):
             return thickness_mm
@@ -202,7 +208,7 @@ def _thickness(dataset: Dataset) -> float | None:
 def _integer(dataset: Dataset, keyword: str) -> int:
     try:
         return int(dataset.get(keyword) or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from node.assemble.inner_point import Location, locate_points, locate_polygons
 from node.assemble.regions import Nature, Region
+from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_POINTS
 from node.domain.study import Series
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -72,6 +73,11 @@ def read_structures(dataset: Dataset, series: Series) -> list[Region]:
 
 def _locate(contours: Sequence[Dataset]) -> Location:
     """Find a point inside the closed contours; without any, the middle of points and lines."""
+    if len(contours) > MAXIMUM_CONTOURS:
+        raise ValueError(f"{len(contours)} contours, at most {MAXIMUM_CONTOURS} are taken")
+    numbers = sum(len(item.get("ContourData") or ()) for item in contours)
+    if numbers > 3 * MAXIMUM_POINTS:
+        raise ValueError(f"{numbers // 3} points, at most {MAXIMUM_POINTS} are taken")
     closed = [_points(item) for item in contours if item.get("ContourGeometricType") in _CLOSED]
     polygons = [points for points in closed if len(points) > 2]
     if polygons:

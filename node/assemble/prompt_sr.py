@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from node.assemble.inner_point import Location, locate_points, locate_polygons
 from node.assemble.regions import Nature, Region
+from node.dicom.limits import MAXIMUM_CONTENT_ITEMS, MAXIMUM_CONTOURS, MAXIMUM_POINTS
 from node.domain.study import Series
 
 _GROUP = ("125007", "DCM")
@@ -57,7 +58,13 @@ def read_annotations(dataset: Dataset, series: Series) -> list[Region]:
 def _collect(root: Dataset) -> list[_Group]:
     groups: list[_Group] = []
 
+    left = MAXIMUM_CONTENT_ITEMS
+
     def walk(item: Dataset, group: _Group | None) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MAXIMUM_CONTENT_ITEMS} content items")
         if item.get("ValueType") in ("SCOORD", "SCOORD3D"):
             if group is None:
                 groups.append(_Group(label=_meaning(item), items=[item]))
@@ -88,6 +95,11 @@ def _label(group: Dataset) -> str:
 
 
 def _locate(items: Sequence[Dataset], place: "_Placing") -> Location:
+    if len(items) > MAXIMUM_CONTOURS:
+        raise ValueError(f"{len(items)} graphics, at most {MAXIMUM_CONTOURS} are taken")
+    numbers = sum(len(item.get("GraphicData") or ()) for item in items)
+    if numbers > 3 * MAXIMUM_POINTS:
+        raise ValueError(f"{numbers // 3} points, at most {MAXIMUM_POINTS} are taken")
     outlines: list[Points] = []
     points: list[Points] = []
     for item in items:

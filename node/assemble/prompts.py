@@ -15,6 +15,7 @@ from node.assemble.prompt_seg import read_segments
 from node.assemble.prompt_sr import read_annotations
 from node.assemble.regions import Nature, Region
 from node.dicom.damage import DAMAGED
+from node.dicom.limits import MAXIMUM_PROMPTS, MAXIMUM_REGIONS
 from node.domain.errors import InputRejected, Problem
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series, Study
@@ -94,7 +95,7 @@ def read_prompts(
             continue
         source, read = POINTERS[instance.sop_class_uid]
         try:
-            regions = read(dcmread(instance.path), series)
+            regions = _within_limits(read(dcmread(instance.path), series))
         except DAMAGED as fault:
             ignored.append(_damaged(instance, source, "", fault))
             continue
@@ -106,7 +107,9 @@ def read_prompts(
     natures = [judge_label(region.label, region.nature) for _, _, region in found]
     prompts: list[Prompt] = []
     for (instance, source, region), nature in zip(found, natures, strict=True):
-        reason = _why_not(region.label, nature, labels, has_lesions=Nature.LESION in natures)
+        reason = _why_not(
+            region.label, nature, labels, has_lesions=Nature.LESION in natures
+        ) or _too_many(prompts)
         if reason:
             ignored.append(_left_out(instance, source, region, *reason))
             continue
@@ -155,6 +158,12 @@ def require_prompts(pointed: PointedAt, series: Series) -> tuple[Prompt, ...]:
     raise InputRejected([nothing, *pointed.ignored])
 
 
+def _within_limits(regions: list[Region]) -> list[Region]:
+    if len(regions) > MAXIMUM_REGIONS:
+        raise ValueError(f"{len(regions)} regions, at most {MAXIMUM_REGIONS} are taken")
+    return regions
+
+
 def _why_not(
     label: str, nature: Nature, labels: Sequence[str], *, has_lesions: bool
 ) -> tuple[str, str] | None:
@@ -166,6 +175,12 @@ def _why_not(
     if nature is Nature.UNTOLD and has_lesions:
         return "a name that tells nothing", "a lesion, as others of the study are by their names"
     return None
+
+
+def _too_many(prompts: Sequence[Prompt]) -> tuple[str, str] | None:
+    if len(prompts) < MAXIMUM_PROMPTS:
+        return None
+    return "more regions than are looked at in a study", f"at most {MAXIMUM_PROMPTS}"
 
 
 def _too_large(location: Location) -> tuple[str, str]:

@@ -6,16 +6,19 @@ planes form (``node.assemble.stack``).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from types import MappingProxyType
 
 import structlog
 from pydicom import uid
-from pydicom.errors import InvalidDicomError
 
 from node.assemble.parts import Taken, find_part, take_part
 from node.assemble.planes import ImageHeader, read_image_header
 from node.assemble.stack import Stack, build_stack
 from node.config.settings import PartChoice
+from node.dicom.damage import DAMAGED
+from node.dicom.limits import MAXIMUM_FRAME_PIXELS, MAXIMUM_VOXELS
+from node.dicom.pixels import PixelsRefused
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Part, Series, SliceRef
 
@@ -118,6 +121,9 @@ def check_series(
         for problem in stack.problems
         if not (taken.problems and problem.code == "duplicate-position")
     ]
+    if stack.geometry is not None and prod(stack.geometry.shape) > MAXIMUM_VOXELS:
+        told = " x ".join(map(str, stack.geometry.shape))
+        problems.append(_too_large(f"{told} voxels", series.series_instance_uid))
     if problems or stack.geometry is None:
         raise InputRejected(problems)
     if stack.tilt_degrees > 0.1:
@@ -127,6 +133,16 @@ def check_series(
             tilt_degrees=round(stack.tilt_degrees, 2),
         )
     return _order(series, stack, taken.part)
+
+
+def _too_large(found: str, of_uid: str) -> Problem:
+    return Problem(
+        code="too-large",
+        uid=of_uid,
+        found=found,
+        expected="images within the limits of dicom_conf/README.md",
+        remedy="send the series in parts, or a reconstruction with fewer pixels",
+    )
 
 
 def check_all_series(
@@ -192,7 +208,9 @@ def _read_headers(series: Series) -> tuple[list[ImageHeader], list[Problem]]:
     for instance in series.instances:
         try:
             headers.append(read_image_header(instance))
-        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError) as fault:
+        except PixelsRefused as fault:
+            problems.append(_too_large(str(fault), instance.sop_instance_uid))
+        except DAMAGED as fault:
             problems.append(
                 Problem(
                     code="unreadable-header",
@@ -246,6 +264,17 @@ def faults_of_objects(headers: Sequence[ImageHeader]) -> list[Problem]:
             lambda h: "" if h.rows > 0 and h.columns > 0 else f"{h.rows} x {h.columns} pixels",
             "at least one row and one column",
             "send the original images",
+        ),
+        (
+            "too-large",
+            "Rows",
+            lambda h: (
+                f"{h.rows} x {h.columns} pixels"
+                if h.rows * h.columns > MAXIMUM_FRAME_PIXELS
+                else ""
+            ),
+            f"at most {MAXIMUM_FRAME_PIXELS} pixels in a frame",
+            "send a reconstruction with fewer pixels",
         ),
     ]
     problems = []

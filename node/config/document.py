@@ -22,6 +22,9 @@ Location = tuple[str | int, ...]
 
 MAXIMUM_DEPTH = 20
 """Deeper nesting is a mistake (or an alias that contains itself)."""
+MAXIMUM_FILE_BYTES = 1 << 20
+MAXIMUM_VALUES = 100_000
+"""Aliases count each time: nine of nine of nine ... fill any memory with a few lines."""
 
 
 SCALARS = (
@@ -86,13 +89,27 @@ class Document:
 
 def read_document(path: Path) -> Document:
     """Read one yaml file; faults are collected in the document, nothing is raised."""
+    text = _read_text(path)
+    return _parse(path, text) if isinstance(text, str) else text
+
+
+def _read_text(path: Path) -> str | Document:
+    """Return the text of a file, or a document that says why there is none."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAXIMUM_FILE_BYTES + 1)
+        if len(content) > MAXIMUM_FILE_BYTES:
+            limit = f"at most {MAXIMUM_FILE_BYTES} bytes"
+            return _unreadable(path, 1, "too-large", "a larger file", limit)
+        return content.decode("utf-8-sig")
     except OSError as fault:
         return _unreadable(path, 1, "unreadable-file", str(fault.strerror), "a readable file")
     except UnicodeDecodeError as fault:
         line = fault.object[: fault.start].count(b"\n") + 1
         return _unreadable(path, line, "yaml-syntax", "bytes that are not UTF-8", "UTF-8 text")
+
+
+def _parse(path: Path, text: str) -> Document:
     try:
         root = yaml.compose(text, Loader=CoreSchemaLoader)
     except yaml.MarkedYAMLError as fault:
@@ -106,7 +123,11 @@ def read_document(path: Path) -> Document:
         line = text.count("\n", 0, fault.position) + 1
         return _unreadable(path, line, "yaml-syntax", "a control character", "plain text")
     reader = _Reader(path)
-    value = {} if root is None else reader.read(root, ())
+    try:
+        value = {} if root is None else reader.read(root, ())
+    except _TooManyValues:
+        limit = f"at most {MAXIMUM_VALUES}"
+        return _unreadable(path, 1, "too-large", "more values, aliases unfolded", limit)
     return Document(
         path=path,
         value={} if value is None else value,
@@ -126,6 +147,10 @@ def _unreadable(path: Path, line: int, code: str, found: str, expected: str) -> 
     return Document(path=path, value={}, problems=(problem,), readable=False)
 
 
+class _TooManyValues(Exception):
+    """Aliases of aliases, as a rule."""
+
+
 class _Reader:
     """Turns yaml nodes into plain values and notes the line of each."""
 
@@ -133,9 +158,13 @@ class _Reader:
         self.path = path
         self.lines: dict[Location, int] = {}
         self.problems: list[Problem] = []
+        self._values = 0
 
     def read(self, node: yaml.Node, location: Location) -> Any:
         self.lines.setdefault(location, node.start_mark.line + 1)
+        self._values += 1
+        if self._values > MAXIMUM_VALUES:
+            raise _TooManyValues
         if len(location) > MAXIMUM_DEPTH:
             self._add("yaml-syntax", node, "values nested too deep", "a few levels")
             return None

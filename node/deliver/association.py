@@ -11,6 +11,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from node.config.settings import DeliverSettings, Peer
+from node.deliver.answer_limits import MAXIMUM_ANSWER_BYTES, limit_answers
 from node.deliver.calling import OnNegotiated, TlsCall, tell_negotiated
 from node.deliver.checkpoint import hold_reactor_for_answers
 from node.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -31,6 +32,7 @@ def open_association(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[EventHandlerType] = (),
     on_negotiated: OnNegotiated | None = None,
+    maximum_message_bytes: int = MAXIMUM_ANSWER_BYTES,
 ) -> Iterator[Association]:
     """Open an association, over TLS if the peer wants it, and release it at the end.
 
@@ -46,6 +48,8 @@ def open_association(
         For those requests.
     on_negotiated : callable, optional
         Told what the peer accepted and refused, see ``NegotiationStore.remember``.
+    maximum_message_bytes : int, optional
+        Of one message of the peer; a longer one ends the association.
 
     Raises
     ------
@@ -72,7 +76,11 @@ def open_association(
         max_pdu=settings.maximum_pdu_bytes,
         ext_neg=list(roles),
         tls_args=tls.arguments if tls is not None else None,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once, [connected]), *handlers],
+        evt_handlers=[
+            (evt.EVT_CONN_OPEN, _send_at_once, [connected]),
+            (evt.EVT_CONN_OPEN, limit_answers, [settings.maximum_pdu_bytes, maximum_message_bytes]),
+            *handlers,
+        ],
     )
     if on_negotiated is not None:
         tell_negotiated(association, peer, on_negotiated)

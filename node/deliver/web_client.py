@@ -7,6 +7,7 @@ PS3.18 section 8.5 (status codes).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -15,6 +16,10 @@ from node.config.secrets import read_secret
 from node.config.settings import DeliverSettings, Peer
 from node.domain.errors import SetupFault, TryLater
 
+MAXIMUM_ANSWER_BYTES = 4 << 30
+"""Of one answer, inflated: a study by WADO-RS; DICOMweb has no smaller unit that is asked for."""
+MAXIMUM_SEARCH_BYTES = 64 << 20
+"""Of one answer in JSON, which is in memory as a whole."""
 # What time may mend: authorisation by an operator, too many requests, a server that is down.
 RETRIED = frozenset({401, 403, 407, 408, 425, 429, 500, 502, 503, 504, 507})
 
@@ -35,6 +40,32 @@ class WebRefused(SetupFault):
 
     def __reduce__(self) -> tuple[type["WebRefused"], tuple[str, int]]:  # type: ignore[override]  # carries the status
         return type(self), (self.summary, self.status)
+
+
+class BoundedSession(requests.Session):
+    """A session that takes no answer beyond the limits."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request; its answer is counted while it is read."""
+        is_streamed = kwargs.pop("stream", False)
+        response = super().send(request, stream=True, **kwargs)
+        read = response.iter_content
+        is_search = "json" in (request.headers.get("Accept") or "")
+        limit = MAXIMUM_SEARCH_BYTES if is_search else MAXIMUM_ANSWER_BYTES
+
+        def read_bounded(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+            size_bytes = 0
+            for chunk in read(chunk_size, decode_unicode):
+                size_bytes += len(chunk)
+                if size_bytes > limit:
+                    response.close()
+                    raise ValueError(f"an answer of more than {limit} bytes")
+                yield chunk
+
+        response.iter_content = read_bounded  # type: ignore[method-assign] # of this answer alone
+        if not is_streamed:
+            _ = response.content  # read now, so that the connection is free again
+        return response
 
 
 class BearerToken(requests.auth.AuthBase):
@@ -62,7 +93,7 @@ def open_client(peer: Peer, settings: DeliverSettings) -> DICOMwebClient:
     web = peer.dicomweb
     if web is None:
         raise SetupFault(f"{peer.name}: peers.yaml names no dicomweb url")
-    session = requests.Session()
+    session = BoundedSession()
     session.trust_env = False
     if web.ca_file:
         session.verify = web.ca_file

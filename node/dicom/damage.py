@@ -1,20 +1,22 @@
 """What pydicom and its decoders raise for objects that they cannot read."""
 
 import struct
+import zlib
 
 from pydicom.errors import InvalidDicomError
 
 DAMAGED = (
     AttributeError,
     EOFError,
-    IndexError,
     InvalidDicomError,
-    KeyError,
+    LookupError,
     NotImplementedError,
     OSError,
+    OverflowError,
     RuntimeError,
     TypeError,
     ValueError,
     struct.error,
+    zlib.error,
 )
 """Caught round the reading of one object, so that it can be named and the others go on."""

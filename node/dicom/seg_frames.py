@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import iter_pixels, pixel_array
 
+from node.dicom.limits import MAXIMUM_SEG_PIXELS
+from node.dicom.pixels import PixelsRefused, check_pixels, count_frames
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FramePlace:
@@ -33,8 +36,14 @@ class FramePlace:
 
 
 def find_frames(dataset: Dataset, numbers: Collection[int]) -> list[int]:
-    """Frames (from 0) that may hold one of the segments: all of a label map."""
-    frames = range(int(dataset.get("NumberOfFrames") or 1))
+    """Frames (from 0) that may hold one of the segments: all of a label map.
+
+    Raises
+    ------
+    PixelsRefused
+        The object has too many of them.
+    """
+    frames = range(count_frames(dataset))
     if _is_label_map(dataset):
         return list(frames)
     return [frame for frame in frames if _segment_of(dataset, frame) in numbers]
@@ -45,14 +54,23 @@ def decode_frames(dataset: Dataset, frames: Sequence[int]) -> Iterable[NDArray[A
 
     Packed bits of frames that do not end on a byte are decoded at once: pydicom 3.0 cuts single
     ones among them off wrongly.
+
+    Raises
+    ------
+    PixelsRefused
+        The pixel data is beyond the limits.
     """
     if not frames:
         return ()
+    pixels = int(dataset.Rows) * int(dataset.Columns) * count_frames(dataset)
+    if pixels > MAXIMUM_SEG_PIXELS:
+        raise PixelsRefused(f"{pixels} pixels in all frames, at most {MAXIMUM_SEG_PIXELS}")
+    check_pixels(dataset)
     aligned = int(dataset.BitsAllocated) > 1 or int(dataset.Rows) * int(dataset.Columns) % 8 == 0
     if aligned or dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return iter_pixels(dataset, raw=True, indices=frames)
-    pixels = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
-    return [pixels[frame] for frame in frames]
+    planes = pixel_array(dataset, raw=True).reshape(-1, dataset.Rows, dataset.Columns)
+    return [planes[frame] for frame in frames]
 
 
 def mark_pixels(

@@ -53,6 +53,10 @@ CLASSES = tuple(
 )  # fmt: skip
 """An association has at most 128 contexts, so C-GET names what it may be sent."""
 SUCCESS, CANNOT_UNDERSTAND = 0x0000, 0xC000
+MAXIMUM_FETCHED_BYTES = 2 << 30
+"""Of one object: pynetdicom keeps it in memory while it comes."""
+MAXIMUM_FETCHED = 20_000
+"""Objects of one C-GET."""
 
 
 def get(
@@ -77,7 +81,7 @@ def get(
 
     def store(event: evt.Event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)  # type: ignore[union-attr]  # a C-STORE
-        if not is_uid(uid):
+        if not is_uid(uid) or len(paths) >= MAXIMUM_FETCHED:
             return CANNOT_UNDERSTAND
         path = folder / f"{uid}.dcm"
         path.write_bytes(event.encoded_dataset())
@@ -92,6 +96,7 @@ def get(
             settings=patient(settings),
             roles=[build_role(uid, scp_role=True) for uid in CLASSES],
             handlers=[(evt.EVT_C_STORE, store)],
+            maximum_message_bytes=MAXIMUM_FETCHED_BYTES,
         ) as association:
             try:
                 for status, _ in association.send_c_get(identifier, STUDY_ROOT_GET):

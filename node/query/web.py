@@ -15,6 +15,8 @@ from pydicom.datadict import tag_for_keyword
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.web_client import WebRefused, open_client, web_failures
+from node.query.c_find import MAXIMUM_MATCHES
+from node.query.c_get import MAXIMUM_FETCHED
 from node.query.found import (
     Fetched,
     InstanceFound,
@@ -106,6 +108,8 @@ class WebArchive:
         try:
             with web_failures(self.peer, "WADO-RS"):
                 for dataset in self._retrieve(wanted):
+                    if len(paths) + failed >= MAXIMUM_FETCHED:
+                        raise ValueError(f"more than {MAXIMUM_FETCHED} objects")
                     uid = str(dataset.SOPInstanceUID)
                     if not is_uid(uid):
                         failed += 1
@@ -135,17 +139,22 @@ class WebArchive:
             with web_failures(self.peer, "QIDO-RS"):
                 client = open_client(self.peer, self.settings)
                 answers: list[dict[str, Any]] = getattr(client, method)(**arguments)
-                return answers
         except WebRefused as reason:
             if reason.status == NOT_FOUND:  # some archives say so when nothing matches
                 return []
             raise QueryRefused(str(reason)) from None
+        if len(answers) > MAXIMUM_MATCHES:
+            raise QueryRefused(
+                f"{self.peer.name}: more than {MAXIMUM_MATCHES} matches; ask for less"
+            )
+        return answers
 
 
 def _values(answer: dict[str, Any], keyword: str) -> list[Any]:
     """Return the values of an attribute in DICOM JSON (PS3.18 annex F)."""
-    element = answer.get(f"{tag_for_keyword(keyword):08X}") or {}
-    return [value for value in element.get("Value") or [] if value is not None]
+    element = answer.get(f"{tag_for_keyword(keyword):08X}") if isinstance(answer, dict) else None
+    values = element.get("Value") if isinstance(element, dict) else None
+    return [value for value in values if value is not None] if isinstance(values, list) else []
 
 
 def _text(answer: dict[str, Any], keyword: str) -> str:

@@ -18,6 +18,7 @@ from pynetdicom.transport import AssociationSocket
 
 from node.dicom.certificate import name_of
 from node.dicom.tls import explain
+from node.receive.request_limits import REQUEST_TYPE, too_much_in
 from node.receive.streaming import INVALID_PDU
 
 MINIMUM_PDU_LIMIT_BYTES = 1 << 20
@@ -149,7 +150,7 @@ class BoundedSocket(AssociationSocket):
         Raises
         ------
         OSError
-            The PDU is too large, or the peer stalls.
+            The PDU is too large, an association request asks for too much, or the peer stalls.
         """
         if nr_bytes > self._limit:
             self.why = f"a PDU of {nr_bytes} bytes, at most {self._limit} are taken"
@@ -175,7 +176,16 @@ class BoundedSocket(AssociationSocket):
             if not self.first_bytes:
                 self.first_bytes = bytes(received[: min(count, 6)])
         del received[count:]
+        self._check_request(received)
         return received
+
+    def _check_request(self, received: bytearray) -> None:
+        """Let no association request be decoded that asks for more than there is."""
+        if self._reads == REQUEST_READS and self.first_bytes[0] == REQUEST_TYPE:
+            told = too_much_in(received)
+            if told:
+                self.why = f"an association request with {told}"
+                raise OSError(self.why)
 
     def _drain(self) -> None:
         """Throw away what a peer still sends after the last word was said to it.

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from node.dicom.limits import MAXIMUM_INFLATED_BYTES
 from node.domain.errors import InputRejected, Problem
 from node.receive import problems as found
 from node.receive.file_meta import FileMeta
@@ -34,7 +35,7 @@ def identify(
     spool : Spool
         Gives the temp file that a deflated data set is inflated to.
     maximum_bytes : int
-        Of an inflated data set.
+        Of an inflated data set, which never is more than ``MAXIMUM_INFLATED_BYTES``.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def identify(
     with path.open("rb") as file:
         if syntax == DeflatedExplicitVRLittleEndian:
             file.seek(start)
-            with _inflated(file, spool, maximum_bytes) as inflated:
+            limit = min(maximum_bytes, MAXIMUM_INFLATED_BYTES)
+            with _inflated(file, spool, limit) as inflated:
                 header = _peek(inflated, syntax, 0)
         else:
             header = _peek(file.fileno(), syntax, start)

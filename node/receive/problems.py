@@ -7,11 +7,11 @@ from node.domain.errors import InputRejected, Problem
 
 
 def malformed(code: str, found: str) -> InputRejected:
-    """``not-dicom``, ``unparsable`` or ``truncated``."""
+    """``not-dicom``, ``unparsable``, ``truncated`` or ``too-complex``."""
     problem = Problem(
         code=code,
         found=found,
-        expected="a complete data set in the negotiated transfer syntax",
+        expected="a complete data set in the negotiated transfer syntax, within the limits",
         remedy="send the object again from its source",
     )
     return InputRejected([problem])

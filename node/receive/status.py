@@ -60,6 +60,9 @@ FAULTS: Mapping[str, Fault] = {
     "other-content": Fault(
         status=0xC005, comment="SOP Instance UID is stored already with other content"
     ),
+    "too-complex": Fault(
+        status=0xC006, comment="data set is nested too deep or has too many elements"
+    ),
     "missing-uid": Fault(
         status=DOES_NOT_MATCH_SOP_CLASS, comment="a UID that every SOP class requires is missing"
     ),

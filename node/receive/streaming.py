@@ -28,6 +28,8 @@ INVALID_PDU = "Evt19"  # pynetdicom's name of the event that ends an association
 # Commands, and the data sets of messages that are no objects.
 MAXIMUM_COMMAND_BYTES = 1 << 16
 MAXIMUM_REQUEST_BYTES = 4 << 20  # a request for commitment to 20,000 objects
+MAXIMUM_WAITING_MESSAGES = 256
+"""Of a peer that asks on and on, and reads no answers."""
 DISK_CHECK_EVERY_BYTES = 64 << 20
 
 SUCCESS = 0x0000
@@ -260,6 +262,8 @@ class StreamingProvider(DIMSEServiceProvider):
             self.dul.socket.send(write_response(request, answer))
 
     def _pass_on(self, context_id: int, fragment: bytes) -> None:
+        if self.msg_queue.qsize() > MAXIMUM_WAITING_MESSAGES:
+            raise ValueError(f"more than {MAXIMUM_WAITING_MESSAGES} messages wait to be answered")
         part = P_DATA()
         part.presentation_data_value_list.append((context_id, fragment))
         super().receive_primitive(part)

@@ -22,6 +22,7 @@ from pydicom.pixels.utils import iter_pixels, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from node.dicom.damage import DAMAGED
+from node.dicom.pixels import check_pixels, count_frames
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series
 from node.domain.volume import Volume
@@ -87,7 +88,8 @@ def read_volume(series: Series) -> Volume:
 def _decode(path: Path, frames: list[int]) -> Iterator[tuple[int, NDArray[Any], float, float]]:
     """Yield frame number, stored values (y, x), slope and intercept for the wanted frames."""
     header = dcmread(path, stop_before_pixels=True)
-    if int(header.get("NumberOfFrames") or 1) == 1:
+    check_pixels(header, path)
+    if count_frames(header) == 1:
         slope, intercept = _rescale_of(header, 1)
         yield 1, _only_frame(dcmread(path)), slope, intercept
         return

@@ -17,8 +17,8 @@ from pydicom.uid import (
     JPEGLosslessSV1,
 )
 
+from node.dicom import structure
 from node.domain.errors import InputRejected
-from node.receive import header
 from node.receive.header import PeekedHeader, peek_header
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -133,18 +133,42 @@ def test_every_cut_is_noticed_unless_it_falls_between_elements(syntax: str) -> N
 def test_nesting_without_end_is_refused() -> None:
     begin = struct.pack("<HHL", 0x0008, 0x1110, 0xFFFFFFFF)
     begin += struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
-    assert code_of(begin * 500, ImplicitVRLittleEndian) == "unparsable"
+    assert code_of(begin * 500, ImplicitVRLittleEndian) == "too-complex"
 
 
-def test_more_elements_than_an_honest_object_has_end_the_walk(
-    monkeypatch: pytest.MonkeyPatch,
+def in_defined_lengths(depth: int) -> bytes:
+    """A sequence in a sequence ..., each of which says how long it is."""
+    value = b""
+    for _ in range(depth):
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, len(value)) + value
+        value = struct.pack("<HH2sHL", 0x0008, 0x1110, b"SQ", 0, len(item)) + item
+    return value
+
+
+def test_nesting_in_defined_lengths_is_counted_too() -> None:
+    assert code_of(in_defined_lengths(structure.MAXIMUM_DEPTH)) == ""
+    assert code_of(in_defined_lengths(structure.MAXIMUM_DEPTH + 1)) == "too-complex"
+
+
+def test_damage_within_a_sequence_of_defined_length_is_left_to_its_readers() -> None:
+    data = in_defined_lengths(3)
+    inner = data.replace(b"SQ", b"\0\0").replace(b"\0\0", b"SQ", 1)
+    assert code_of(inner) == ""
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_more_elements_than_an_honest_object_has_are_refused(
+    monkeypatch: pytest.MonkeyPatch, inside: bool
 ) -> None:
-    monkeypatch.setattr(header, "MAXIMUM_ELEMENTS", 100)
-    data = encode(make_ct()) + struct.pack("<HH2sH", 0x7FE1, 0x10, b"LO", 0) * 10_000
-    assert peek_header(data, transfer_syntax_uid=ExplicitVRLittleEndian) == EXPECTED
+    monkeypatch.setattr(structure, "MAXIMUM_ELEMENTS", 100)
+    many = struct.pack("<HH2sH", 0x7FE1, 0x10, b"LO", 0) * 10_000
+    if inside:
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, len(many)) + many
+        many = struct.pack("<HH2sHL", 0x7FE1, 0x11, b"SQ", 0, len(item)) + item
+    assert code_of(encode(make_ct()) + many) == "too-complex"
 
 
 @given(st.binary(max_size=300), st.sampled_from(SYNTAXES))
 def test_any_bytes_are_refused_or_read_but_never_fail(data: bytes, syntax: str) -> None:
     for candidate in (data, encode(make_ct(), syntax)[:40] + data):
-        assert code_of(candidate, syntax) in ("", "not-dicom", "unparsable", "truncated")
+        assert code_of(candidate, syntax) in ("", "not-dicom", "unparsable", "truncated", "too-complex")

@@ -77,11 +77,15 @@ class Report:
 
 
 class EvidenceKind(StrEnum):
-    """Kinds of object that a report turns into."""
+    """Kinds of object that a report turns into; the last three stand in for a SEG."""
 
     SEG = "seg"
     SR = "sr"
     OVERLAY = "overlay"
+    CAPTURE = "capture"
+    RTSTRUCT = "rtstruct"
+    SC = "sc"
+    KO = "ko"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,7 @@ class Evidence:
     kind : EvidenceKind
     path : Path
     sop_class_uid, sop_instance_uid, series_instance_uid : str
-        Empty for objects that are not DICOM (the overlay PNG).
+        Empty for objects that are not DICOM (the PNGs).
     """
 
     kind: EvidenceKind

@@ -58,7 +58,7 @@ def draw_overlay(
     _write_banner(figure, report)
 
     main = figure.add_axes((0.01, 0.03, 0.5, 0.895), facecolor="black")
-    k = _main_slice(report)
+    k = main_slice(report)
     draw_slice(main, k, volume=volume, report=report, view=view, window=window, reference=truth)
     write_letters(main, view)
     draw_scale(main)
@@ -101,7 +101,8 @@ def _write_banner(figure: Figure, report: Report) -> None:
     band.text(0.98, 0.5, banner, color=INK, fontsize=14, va="center", ha="right", weight="bold")
 
 
-def _main_slice(report: Report) -> int:
+def main_slice(report: Report) -> int:
+    """Return the largest slice of the largest lesion, or the middle one where there is none."""
     lesions = report.segmentation.lesions
     if lesions:
         return max(lesions, key=lambda lesion: lesion.volume_ml).largest_slice

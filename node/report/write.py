@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from node.config.settings import ReportSettings
 from node.domain.report import Evidence, EvidenceKind, Report
 from node.domain.volume import Volume
+from node.report.capture import draw_capture
 from node.report.fault import ReportFault
 from node.report.key_image import draw_overlay
 from node.report.seg import build_seg
@@ -44,13 +45,15 @@ def write_evidence(
     out_dir : Path
         Made if it is missing.
     prefix : str
-        Files are called ``<prefix>_seg.dcm``, ``<prefix>_sr.dcm``, ``<prefix>_overlay.png``.
+        Files are called ``<prefix>_seg.dcm``, ``<prefix>_sr.dcm``, ``<prefix>_overlay.png``, and
+        ``<prefix>_capture.png``.
     settings : ReportSettings
 
     Returns
     -------
     tuple of Evidence
-        SEG (unless nothing was found and no empty one is wanted), SR, overlay.
+        SEG (unless nothing was found and no empty one is wanted), SR, overlay, and with a SEG the
+        picture for a secondary capture, should an archive want one.
 
     Raises
     ------
@@ -74,11 +77,14 @@ def write_evidence(
     written.append(_save(sr, EvidenceKind.SR, out_dir / f"{prefix}_sr.dcm"))
     overlay = draw_overlay(volume, report, out_dir / f"{prefix}_overlay.png")
     written.append(Evidence(kind=EvidenceKind.OVERLAY, path=overlay))
+    if seg is not None:
+        capture = draw_capture(volume, report, out_dir / f"{prefix}_capture.png")
+        written.append(Evidence(kind=EvidenceKind.CAPTURE, path=capture))
     log.info(
         "report.written",
         series_instance_uid=volume.series_instance_uid,
         lesions=len(report.segmentation.lesions),
-        sop_instance_uids=[evidence.sop_instance_uid for evidence in written[:-1]],
+        sop_instance_uids=[each.sop_instance_uid for each in written if each.sop_instance_uid],
     )
     return tuple(written)
 

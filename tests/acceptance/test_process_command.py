@@ -57,6 +57,7 @@ def test_a_sample_study_gives_all_files_and_the_documented_result(
         "brain-t1ce_seg.dcm",
         "brain-t1ce_sr.dcm",
         "brain-t1ce_overlay.png",
+        "brain-t1ce_capture.png",
         "brain-t1ce_explain.png",
         "result.json",
     }

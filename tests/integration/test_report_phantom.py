@@ -25,7 +25,7 @@ def test_every_orientation_comes_back_voxel_by_voxel(tmp_path, orientation):
     sizes = np.bincount(labels.ravel())[1:]
     ranks = np.concatenate([[0], 1 + np.argsort(np.argsort(-sizes, kind="stable"))])
     report = make_report(volume, ranks[labels].astype(np.uint8))
-    seg, sr, overlay = write_evidence(
+    seg, sr, overlay, _capture = write_evidence(
         report,
         volume,
         source_paths=[instance.path for instance in series.instances],

@@ -33,7 +33,8 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
-    monkeypatch.setattr(write, "draw_overlay", lambda _volume, _report, path: path)
+    for draw in ("draw_overlay", "draw_capture"):
+        monkeypatch.setattr(write, draw, lambda _volume, _report, path: path)
 
 
 def _write(folder, geometry, lesions, series=None, settings=None, **options):

@@ -39,7 +39,7 @@ def write(folder, change, lesions=2):
 
 @pytest.mark.parametrize("change", [without_classifier, without_type])
 def test_seg_and_sr_are_valid_and_the_overlay_is_drawn(tmp_path, change):
-    seg, sr, overlay = write(tmp_path, change)
+    seg, sr, overlay, _capture = write(tmp_path, change)
     assert dciodvfy_errors(seg.path) == []
     assert dciodvfy_errors(sr.path) == []
     assert overlay.path.stat().st_size > 10_000
@@ -57,7 +57,7 @@ def test_seg_and_sr_are_valid_and_the_overlay_is_drawn(tmp_path, change):
     ],
 )
 def test_the_report_says_what_is_known_and_no_more(tmp_path, change, absent, present):
-    _, sr, _ = write(tmp_path, change)
+    _, sr, *_ = write(tmp_path, change)
     text = dcmread(sr.path).to_json()
     assert [word for word in absent if word in text] == []
     assert [word for word in present if word not in text] == []

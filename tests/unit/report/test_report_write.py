@@ -24,19 +24,20 @@ def _write(tmp_path, lesions):
 
 
 def test_names_and_identities(tmp_path):
-    seg, sr, overlay = _write(tmp_path, 1)
-    assert [e.kind for e in (seg, sr, overlay)] == list(EvidenceKind)
-    assert [e.path.name for e in (seg, sr, overlay)] == [
+    seg, sr, overlay, capture = _write(tmp_path, 1)
+    assert [e.kind for e in (seg, sr, overlay, capture)] == list(EvidenceKind)[:4]
+    assert [e.path.name for e in (seg, sr, overlay, capture)] == [
         "study_seg.dcm",
         "study_sr.dcm",
         "study_overlay.png",
+        "study_capture.png",
     ]
     for evidence in (seg, sr):
         dataset = dcmread(evidence.path)
         assert dataset.SOPClassUID == evidence.sop_class_uid
         assert dataset.SOPInstanceUID == evidence.sop_instance_uid
         assert dataset.SeriesInstanceUID == evidence.series_instance_uid
-    assert overlay.sop_instance_uid == ""
+    assert overlay.sop_instance_uid == capture.sop_instance_uid == ""
 
 
 def test_negative_study_has_no_seg(tmp_path):

@@ -75,10 +75,14 @@ def warn_of_expiry(settings: Settings, *, now: datetime | None = None) -> int:
                 not_after=certificate.not_after.isoformat(),
                 days_left=int(days),
             )
-    for path in _keys(settings):
-        if _others_may_read(path):
-            log.warning("key.readable_by_others", path=str(path), remedy="chmod 600")
+    for path in readable_keys(settings):
+        log.warning("key.readable_by_others", path=str(path), remedy="chmod 600")
     return count
+
+
+def readable_keys(settings: Settings) -> tuple[Path, ...]:
+    """Return the private keys that more than their owner and group can read."""
+    return tuple(sorted(path for path in _keys(settings) if _others_may_read(path)))
 
 
 def _files(settings: Settings) -> dict[Path, str]:

@@ -14,6 +14,7 @@ from node.cli import (
     backup,
     config,
     demo,
+    doctor,
     echo,
     emulate,
     evaluate,
@@ -60,6 +61,7 @@ app.command("find", rich_help_panel=OFFLINE)(find.find)
 app.command("fetch", rich_help_panel=OFFLINE)(find.fetch)
 app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.command("associations", rich_help_panel=CARE)(associations.associations)
+app.command("doctor", rich_help_panel=CARE)(doctor.doctor)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.add_typer(audit.app, name="audit", rich_help_panel=CARE)

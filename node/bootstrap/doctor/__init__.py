@@ -1,0 +1,1 @@
+"""``onconode doctor``: the node and its peers, tried one by one, each with what to do."""

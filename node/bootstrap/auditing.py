@@ -9,7 +9,7 @@ from pathlib import Path
 from node.bootstrap.parts import Parts
 from node.dicom.patient import read_patient_id
 from node.domain.errors import SetupFault
-from node.jobs.job import Delivery, DeliveryState, Job
+from node.jobs.job import IN_PEER, Delivery, DeliveryState, Job
 from node.storage.anchors import note_anchor
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.chain import HEAD, read_head
@@ -108,11 +108,7 @@ def audit_deliveries(
 
 def _tell_sent(trail: AuditTrail, parts: Parts, study: str, deliveries: list[Delivery]) -> None:
     failed = [each for each in deliveries if each.state is DeliveryState.FAILED]
-    accepted = [
-        each
-        for each in deliveries
-        if each.state not in (DeliveryState.FAILED, DeliveryState.PENDING)
-    ]
+    accepted = [each for each in deliveries if each.state in IN_PEER]
     for group, failure in ((accepted, ""), (failed, "given up")):
         for destination in sorted({each.destination for each in group}):
             of_peer = [each for each in group if each.destination == destination]

@@ -7,10 +7,11 @@
        | |     LOSE       | |
        | '<---------------' '--GIVE_UP--.
        |                                v
-       '--------REOPEN--------------- FAILED <--GIVE_UP-- PENDING
+       '--------REOPEN--------------- FAILED <--GIVE_UP-- PENDING --REPLACE--> REPLACED
 
 A delivery is *sent* while it is PENDING under a lease: what becomes of it is not known before the
-answer. ACCEPTED ends the waiting of its job; COMMITTED and FOUND are proofs that come later.
+answer. ACCEPTED ends the waiting of its job; COMMITTED and FOUND are proofs that come later. One
+that is REPLACED is never sent; the job waits for what stands in for it.
 """
 
 from collections.abc import Mapping
@@ -29,13 +30,16 @@ class DeliveryEvent(StrEnum):
     LOSE = "lose"  # the destination accepted it and does not hold it
     GIVE_UP = "give-up"
     REOPEN = "reopen"  # by a person, or another job wants it sent
+    REPLACE = "replace"  # the destination takes no such object, or is not to get it
 
 
 TRANSITIONS: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = MappingProxyType(
     {
         (DeliveryState.PENDING, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.PENDING, DeliveryEvent.GIVE_UP): DeliveryState.FAILED,
+        (DeliveryState.PENDING, DeliveryEvent.REPLACE): DeliveryState.REPLACED,
         # whoever lost the lease may have been the one who was answered
+        (DeliveryState.REPLACED, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.FAILED, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.ACCEPTED, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.FOUND, DeliveryEvent.ACCEPT): DeliveryState.FOUND,

@@ -119,6 +119,7 @@ class DeliveryState(StrEnum):
     FOUND = "found"  # a query showed that the destination holds it
     COMMITTED = "committed"  # the destination promised to keep it
     FAILED = "failed"  # given up; a person may have it sent again
+    REPLACED = "replaced"  # refused for good; another form of it is sent, where there is one
 
 
 IN_PEER = frozenset({DeliveryState.ACCEPTED, DeliveryState.FOUND, DeliveryState.COMMITTED})
@@ -160,6 +161,8 @@ class Delivery:
         How the proof came about, or why there is none.
     losses : int
         How often the destination accepted the object and lost it.
+    stands_for : str
+        SOP Instance UID of the object that the destination refused, and this one is sent for.
     """
 
     delivery_id: int
@@ -176,3 +179,4 @@ class Delivery:
     commitment: CommitmentState | None = None
     commitment_detail: str = ""
     losses: int = 0
+    stands_for: str = ""

@@ -13,12 +13,18 @@ from datetime import datetime, timedelta
 import structlog
 from numpy.random import Generator
 from sqlalchemy import ColumnElement, Engine, delete, exists, or_, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from node.domain.report import Evidence
+from node.domain.report import Evidence, EvidenceKind
 from node.jobs.backoff import Backoff
-from node.jobs.delivery_state import DeliveryEvent, advance_delivery
+from node.jobs.delivery_rows import (
+    jobs_waiting_for,
+    link_delivery,
+    lock_delivery,
+    release,
+    reopen,
+)
+from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import IN_PEER, Delivery, DeliveryState
 from node.jobs.rows import delivery_of, move
 from node.jobs.state import JobEvent, JobState
@@ -29,6 +35,9 @@ from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
 log = structlog.get_logger()
 
 Clock = Callable[[], datetime]
+
+DOCUMENTS = frozenset({EvidenceKind.SR.value, EvidenceKind.KO.value})
+"""They refer to the other objects of a result, and are sent once those are decided."""
 
 
 class Outbox:
@@ -103,8 +112,8 @@ class Outbox:
         """Record that the destination accepted the object; true whoever holds the lease now."""
         now = self._now()
         with writing(self._engine) as session:
-            jobs = _jobs_waiting_for(session, delivery_id)
-            row = _lock(session, delivery_id)
+            jobs = jobs_waiting_for(session, delivery_id)
+            row = lock_delivery(session, delivery_id)
             if row.lease_owner != owner:
                 log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
             was_in_peer = row.state in IN_PEER
@@ -127,8 +136,8 @@ class Outbox:
         """
         now = self._now()
         with writing(self._engine) as session:
-            jobs = _jobs_waiting_for(session, delivery_id)
-            row = _lock(session, delivery_id)
+            jobs = jobs_waiting_for(session, delivery_id)
+            row = lock_delivery(session, delivery_id)
             if row.state != DeliveryState.PENDING or row.lease_owner != owner:
                 log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
                 return
@@ -138,6 +147,19 @@ class Outbox:
                 return
             release(row, DeliveryEvent.GIVE_UP, error=error, at=now)
             self._settle(session, jobs, at=now)
+
+    def delivery_postponed(self, delivery_id: int, owner: str, *, error: str) -> None:
+        """Record that a sending was put off, as what it refers to is not there yet.
+
+        This does not count as an attempt.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            row = lock_delivery(session, delivery_id)
+            if row.state == DeliveryState.PENDING and row.lease_owner == owner:
+                row.attempts = max(row.attempts - 1, 0)
+                row.not_before = now + self._backoff.delay(1, self._generator)
+                release(row, None, error=error, at=now)
 
     def deliveries(self, job_id: str) -> list[Delivery]:
         """Return all deliveries that a job waits or waited for."""
@@ -181,9 +203,7 @@ class Outbox:
         is_open = False
         for destination in sorted(set(job.destinations)):
             for item in objects:
-                row = _find_or_add(session, job, destination, item, at=at)
-                session.add(JobDeliveryRow(job_id=job.job_id, delivery_id=row.delivery_id))
-                is_open |= row.state == DeliveryState.PENDING
+                is_open |= link_delivery(session, job, destination, item, at=at)
         return is_open
 
     def _resend(self, session: Session, job_id: str, *, at: datetime) -> bool:
@@ -192,7 +212,7 @@ class Outbox:
         if not all(delivery_of(row).path.is_file() for row in rows):
             return False
         for row in rows:
-            _reopen(row, at=at)
+            reopen(row, at=at)
         return True
 
     def _settle(self, session: Session, jobs: Iterable[JobRow], *, at: datetime) -> None:
@@ -225,89 +245,29 @@ class Outbox:
             .where(JobRow.job_id == JobDeliveryRow.job_id)
             .where(JobRow.state == JobState.SENDING.value)
         )
+        # What a document refers to goes before it, or in the same batch.
+        mine, theirs, referred = (
+            aliased(JobDeliveryRow),
+            aliased(JobDeliveryRow),
+            aliased(DeliveryRow),
+        )
+        waits = (
+            exists()
+            .where(mine.delivery_id == DeliveryRow.delivery_id, theirs.job_id == mine.job_id)
+            .where(referred.delivery_id == theirs.delivery_id)
+            .where(referred.destination == DeliveryRow.destination)
+            .where(referred.state == DeliveryState.PENDING.value)
+            .where(referred.kind.not_in(DOCUMENTS))
+            .where(or_(referred.not_before > now, referred.lease_until >= now))
+        )
         return (
             DeliveryRow.state == DeliveryState.PENDING.value,
             DeliveryRow.not_before <= now,
             or_(DeliveryRow.lease_until.is_(None), DeliveryRow.lease_until < now),
             wanted,
+            or_(DeliveryRow.kind.not_in(DOCUMENTS), ~waits),
         )
 
 
 def _held_by(owner: str) -> tuple[ColumnElement[bool], ...]:
     return DeliveryRow.state == DeliveryState.PENDING.value, DeliveryRow.lease_owner == owner
-
-
-def _lock(session: Session, delivery_id: int) -> DeliveryRow:
-    row = session.get(DeliveryRow, delivery_id, with_for_update=True)
-    if row is None:
-        raise KeyError(delivery_id)
-    return row
-
-
-def _jobs_waiting_for(session: Session, delivery_id: int) -> Sequence[JobRow]:
-    query = (
-        select(JobRow)
-        .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
-        .where(JobDeliveryRow.delivery_id == delivery_id, JobRow.state == JobState.SENDING.value)
-        .order_by(JobRow.job_id)
-        .with_for_update(of=JobRow)
-    )
-    return session.scalars(query).all()
-
-
-def _find_or_add(
-    session: Session, job: JobRow, destination: str, item: Evidence, *, at: datetime
-) -> DeliveryRow:
-    query = (
-        select(DeliveryRow)
-        .where(
-            DeliveryRow.destination == destination,
-            DeliveryRow.sop_instance_uid == item.sop_instance_uid,
-        )
-        .with_for_update()
-    )
-    row = session.scalar(query)
-    if row is None:
-        row = DeliveryRow(
-            job_id=job.job_id,
-            destination=destination,
-            kind=item.kind.value,
-            sop_class_uid=item.sop_class_uid,
-            sop_instance_uid=item.sop_instance_uid,
-            path=str(item.path),
-            state=DeliveryState.PENDING.value,
-            attempts=0,
-            not_before=at,
-            lease_owner="",
-            lease_until=None,
-            error="",
-            updated_at=at,
-        )
-        try:
-            with session.begin_nested():
-                session.add(row)
-        except IntegrityError:  # PostgreSQL: another job made the same object just now
-            row = session.scalars(query).one()
-        else:
-            return row
-    if row.state not in IN_PEER:
-        row.path = str(item.path)
-    if row.state == DeliveryState.FAILED:
-        _reopen(row, at=at)
-    return row
-
-
-def _reopen(row: DeliveryRow, *, at: datetime) -> None:
-    row.attempts = 0
-    row.not_before = at
-    release(row, DeliveryEvent.REOPEN, error="", at=at)
-
-
-def release(row: DeliveryRow, event: DeliveryEvent | None, *, error: str, at: datetime) -> None:
-    """Advance a delivery, or leave it where it is, and let go of its lease."""
-    if event is not None:
-        row.state = advance_delivery(DeliveryState(row.state), event).value
-    row.error = error
-    row.lease_owner = ""
-    row.lease_until = None
-    row.updated_at = at

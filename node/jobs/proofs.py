@@ -10,10 +10,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from node.jobs.backoff import Backoff
+from node.jobs.delivery_rows import release
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import PROVEN, CommitmentState, DeliveryState
-from node.jobs.outbox import Clock, Outbox, release
+from node.jobs.outbox import Clock
 from node.jobs.rows import last_event, move
+from node.jobs.stand_ins import StandIns
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
 from node.storage.tables import CommitmentRow, DeliveryRow, JobDeliveryRow, JobRow
@@ -24,7 +26,7 @@ ASK_AFTER = timedelta(seconds=2)
 """All objects of a job go into one request, and some archives index what they got first."""
 
 
-class Proofs(Outbox):
+class Proofs(StandIns):
     """Deliveries that are proven, lost or left unproven; see ``Claims`` for the parameters."""
 
     def __init__(
@@ -102,6 +104,7 @@ class Proofs(Outbox):
         session.flush()
         for job in self._lock_jobs(session, [row.delivery_id]):
             states = {each.state for each in self._linked(session, job.job_id)}
+            states.discard(DeliveryState.REPLACED.value)
             if job.state == JobState.DELIVERED and states <= {state.value for state in PROVEN}:
                 move(session, job, JobEvent.COMMITTED, at=at, detail=", ".join(sorted(states)))
 

@@ -106,6 +106,7 @@ def delivery_of(row: DeliveryRow, proof: CommitmentRow | None = None) -> Deliver
         commitment=None if proof is None else CommitmentState(proof.state),
         commitment_detail="" if proof is None else proof.detail,
         losses=0 if proof is None else proof.losses,
+        stands_for=row.stands_for or "",
     )
 
 

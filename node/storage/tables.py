@@ -156,6 +156,8 @@ class DeliveryRow(Table):
     lease_until: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(Text)
     updated_at: Mapped[datetime]
+    stands_for: Mapped[str | None] = mapped_column(UID)
+    """SOP Instance UID of the object that this destination refused for good."""
 
     __table_args__ = (
         UniqueConstraint("destination", "sop_instance_uid"),

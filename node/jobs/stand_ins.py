@@ -1,0 +1,62 @@
+"""What is sent in the place of an object that its destination does not take."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from node.domain.report import Evidence
+from node.jobs.delivery_rows import jobs_waiting_for, link_delivery, lock_delivery, release
+from node.jobs.delivery_state import DeliveryEvent
+from node.jobs.job import DeliveryState
+from node.jobs.outbox import Outbox
+from node.storage.database import writing
+
+log = structlog.get_logger()
+
+
+class StandIns(Outbox):
+    """Deliveries that take the place of others; see ``Outbox`` for the parameters."""
+
+    def delivery_replaced(
+        self, delivery_id: int, owner: str, *, error: str, evidence: Sequence[Evidence]
+    ) -> bool:
+        """Record that an object is not sent, and what stands in for it.
+
+        Parameters
+        ----------
+        delivery_id : int
+        owner : str
+            Nothing happens while another one holds the lease.
+        error : str
+            Why it is not sent.
+        evidence : sequence of Evidence
+            May be empty: nothing stands in.
+
+        Returns
+        -------
+        bool
+            Whether it was replaced.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            jobs = jobs_waiting_for(session, delivery_id)
+            row = lock_delivery(session, delivery_id)
+            if row.state != DeliveryState.PENDING or row.lease_owner not in ("", owner):
+                log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
+                return False
+            release(row, DeliveryEvent.REPLACE, error=error, at=now)
+            for job in jobs:
+                for item in evidence:
+                    link_delivery(session, job, row.destination, item, at=now, stands_for=row)
+            self._settle(session, jobs, at=now)
+            return True
+
+    def delivery_accompanied(self, delivery_id: int, *, evidence: Sequence[Evidence]) -> None:
+        """Have further objects sent beside one, to the same destination and for the same jobs."""
+        now = self._now()
+        with writing(self._engine) as session:
+            jobs = jobs_waiting_for(session, delivery_id)
+            row = lock_delivery(session, delivery_id)
+            for job in jobs:
+                for item in evidence:
+                    link_delivery(session, job, row.destination, item, at=now)

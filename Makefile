@@ -1,6 +1,7 @@
 # make demo    see the whole chain once (KEEP=1 leaves node and archive running)
 # make test    everything that must hold: style, types, layers, tests
 # make lint    the first three of these
+# make fuzz    100,000 damaged inputs, new in each run (CASES=... for another number)
 # make bench   speed and memory beside dcmtk and Orthanc; prints, asserts nothing
 # make sbom    write build/sbom.cdx.json: every locked package, with hashes and licences
 # make lock    renew requirements/*.lock after a change in pyproject.toml (needs uv)
@@ -18,7 +19,7 @@ LOCKED := requirements/install.py pyproject.toml
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test lint bench sbom lock clean
+.PHONY: help install demo test lint fuzz bench sbom lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -45,6 +46,18 @@ lint: $(DEV)
 
 test: lint
 	$(BIN)/pytest $(ARGS)
+
+# Two processes: each target is by itself, and two processors are what CI has.
+CASES ?= 100000
+FUZZ := ONCONODE_FUZZ_CASES=$(CASES) $(BIN)/pytest -q -p no:cacheprovider tests/fuzz
+
+fuzz: $(DEV)
+	@$(FUZZ) -k "not ($(FUZZ_HALF))" $(ARGS) & other=$$!; \
+	$(FUZZ) -k "$(FUZZ_HALF)" $(ARGS); one=$$?; \
+	wait $$other && exit $$one
+
+# About half of the work.
+FUZZ_HALF := association_request or walk or messages or folder or configuration
 
 bench: $(DEV)
 	@for script in tests/benchmarks/*_bench.py; do \

@@ -5,7 +5,7 @@ References
 PS3.18 section 8.5 (status codes).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,7 @@ class BoundedSession(requests.Session):
         """Send a request; its answer is counted while it is read."""
         is_streamed = kwargs.pop("stream", False)
         response = super().send(request, stream=True, **kwargs)
-        read = response.iter_content
+        read: Callable[..., Iterator[Any]] = response.iter_content
         is_search = "json" in (request.headers.get("Accept") or "")
         limit = MAXIMUM_SEARCH_BYTES if is_search else MAXIMUM_ANSWER_BYTES
 

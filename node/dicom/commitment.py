@@ -6,10 +6,13 @@ PS3.4 annex J.3.2.1.1 (N-ACTION), J.3.3.1.1 (N-EVENT-REPORT).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydicom import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
+from node.dicom.damage import DAMAGED
 from node.domain.commitment import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_OBJECT_INSTANCE,
@@ -130,7 +133,7 @@ def read_report(event_type: int, report: Dataset) -> CommitmentReport:
         raise InvalidCommitment(f"event type {event_type}")
     failed = {}
     for item in _items(report, "FailedSOPSequence"):
-        reason = item.get("FailureReason")
+        reason = _value(item, "FailureReason")
         uid = _uid(item, "ReferencedSOPInstanceUID")
         failed[uid] = reason if isinstance(reason, int) else PROCESSING_FAILURE
     committed = (
@@ -150,15 +153,24 @@ def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
     return item
 
 
+def _value(dataset: Dataset, keyword: str) -> Any:
+    try:
+        return dataset.get(keyword)
+    except DAMAGED as fault:
+        raise InvalidCommitment(f"{keyword} cannot be read") from fault
+
+
 def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    items = dataset.get(keyword) or ()
+    items = _value(dataset, keyword) or ()
+    if not isinstance(items, (str, bytes, DicomSequence)):
+        raise InvalidCommitment(f"{keyword} is no sequence")
     if isinstance(items, (str, bytes)) or len(items) > MAXIMUM_OBJECTS:
         raise InvalidCommitment(f"{keyword} is none, or of more than {MAXIMUM_OBJECTS} items")
     return items
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
+    value = _value(dataset, keyword)
     if not isinstance(value, UID) or not value.is_valid:
         raise InvalidCommitment(f"{keyword} is missing or invalid")
     return str(value)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 from node.config.settings import DeliverSettings, Peer
+from node.dicom.damage import DAMAGED
 from node.query.c_find import find
 from node.query.c_get import get
 from node.query.c_move import move
@@ -160,21 +162,30 @@ def _identifier_of(wanted: Wanted) -> Dataset:
     return _identifier("STUDY", StudyInstanceUID=wanted.study_instance_uid)
 
 
+def _value(match: Dataset, keyword: str) -> Any:
+    """Return what an archive tells; what cannot be read is as if it were not told."""
+    try:
+        return match.get(keyword)
+    except DAMAGED:
+        return None
+
+
 def _text(match: Dataset, keyword: str) -> str:
-    value = match.get(keyword)
+    value = _value(match, keyword)
     return "" if value is None else str(value).strip()
 
 
 def _texts(match: Dataset, keyword: str) -> tuple[str, ...]:
-    value = match.get(keyword)
+    value = _value(match, keyword)
     if value is None or value == "":
         return ()
-    return (value,) if isinstance(value, str) else tuple(str(each) for each in value)
+    many = isinstance(value, (list, MultiValue))
+    return tuple(str(each) for each in (value if many else [value]))
 
 
 def _number(match: Dataset, keyword: str) -> int | None:
     """Return a count; None where the archive sends none, or no number."""
     try:
-        return int(str(match.get(keyword)))
+        return int(str(_value(match, keyword)))
     except ValueError:
         return None

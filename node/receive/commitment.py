@@ -34,6 +34,7 @@ from node.dicom.commitment import (
     read_request,
     report_of,
 )
+from node.dicom.damage import DAMAGED
 from node.domain.commitment import CommitmentReport
 from node.domain.errors import TryLater
 from node.jobs.commitment_requests import CommitmentRequest
@@ -112,12 +113,13 @@ class CommitmentService:
             return NO_SUCH_INSTANCE, None
         try:
             transaction_uid, objects = read_request(event.action_information)
+        except (InvalidCommitment, *DAMAGED) as error:
+            log.warning("commitment.invalid", calling_ae_title=caller, reason=str(error))
+            return INVALID_ARGUMENT_VALUE, None
+        try:
             asked = self._requests.add(
                 calling_ae_title=caller, transaction_uid=transaction_uid, objects=objects
             )
-        except InvalidCommitment as error:
-            log.warning("commitment.invalid", calling_ae_title=caller, reason=str(error))
-            return INVALID_ARGUMENT_VALUE, None
         except (SQLAlchemyError, TryLater) as error:
             log.warning("database.unavailable", error=type(error).__name__)
             return PROCESSING_FAILURE, None
@@ -137,10 +139,11 @@ class CommitmentService:
         caller = event.assoc.requestor.ae_title.strip()
         try:
             report = read_report(int(event.event_type or 0), event.event_information)
-            known = self._record_report(report)
-        except InvalidCommitment as error:
+        except (InvalidCommitment, *DAMAGED) as error:
             log.warning("commitment.invalid_report", calling_ae_title=caller, reason=str(error))
             return INVALID_ARGUMENT_VALUE, None
+        try:
+            known = self._record_report(report)
         except (SQLAlchemyError, TryLater) as error:
             log.warning("database.unavailable", error=type(error).__name__)
             return PROCESSING_FAILURE, None

@@ -87,12 +87,14 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     from node.bootstrap.entry import run_job
     from node.bootstrap.proving import proof_rounds
     from node.bootstrap.purging import Cleaner, purge
+    from node.bootstrap.standing_in import ladder_of
     from node.deliver.outbox import DeliveryCounts, deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
     from node.jobs.engine import DaskEngine
     from node.storage.removal import recover_trash
 
     trail = open_trail(parts, "dispatcher")
+    ladder = ladder_of(parts, delivery_owner(parts.owner))
 
     def deliver(deliveries: "Sequence[Delivery]") -> DeliveryCounts:
         settings = parts.settings
@@ -104,6 +106,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
             settings=settings.node.deliver,
             owner=delivery_owner(parts.owner),
             on_negotiated=parts.negotiations.remember,
+            ladder=ladder,
         )
 
     recover_trash(parts.engine, parts.spool)

@@ -46,6 +46,27 @@ Network = Annotated[str, AfterValidator(_check_network)]
 Permission = Literal["echo", "store", "commit"]
 
 
+def _check_ladder(forms: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(forms)) < len(forms):
+        raise ValueError("every form stands once")
+    if "none" in forms[:-1]:
+        raise ValueError("none stands last: nothing comes after it")
+    first, *others = forms or ("",)
+    if any("seg" in form.split("+") for form in others) or "seg" in first.split("+")[1:]:
+        raise ValueError("seg stands first, if at all: the others are made from it")
+    return forms
+
+
+ResultForm = Annotated[
+    str,
+    Field(
+        pattern=r"^none$|^(seg|rtstruct|secondary_capture)(\+(rtstruct|secondary_capture))*$",
+        description="seg, rtstruct, secondary_capture, several of them joined by +, or none",
+    ),
+]
+ReportForm = Literal["comprehensive_3d", "comprehensive", "enhanced", "none"]
+
+
 class Frozen(BaseModel):
     """Base: immutable; unknown keys, infinities and NaN are errors."""
 
@@ -122,7 +143,7 @@ class JobSettings(Frozen):
 class DeliverSettings(Frozen):
     """Sending of results."""
 
-    maximum_attempts: int = Field(50, ge=1)
+    maximum_attempts: int = Field(500, ge=1)
     retry_backoff_s: float = Field(5, gt=0)
     retry_backoff_maximum_s: float = Field(900, gt=0)
     acse_timeout_s: Seconds = 15
@@ -245,6 +266,8 @@ class Peer(Frozen):
     tls_key_password_file: Path | None = None
     tls_check_host: bool = True
     commitment: Literal["auto", "require", "off"] = "auto"
+    results: Annotated[tuple[ResultForm, ...], AfterValidator(_check_ladder)] = ()
+    reports: Annotated[tuple[ReportForm, ...], AfterValidator(_check_ladder)] = ()
     dicomweb: DicomWeb | None = None
 
 

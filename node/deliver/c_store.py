@@ -1,17 +1,14 @@
 """C-STORE as SCU: a batch to one peer, an outcome for each object."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config
 from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext, build_context
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.association import NothingAccepted, open_association
@@ -22,12 +19,11 @@ from node.deliver.status import (
     Verdict,
     rule_of,
 )
+from node.deliver.syntaxes import CannotTranscode, choose, propose, transcode
 
 log = structlog.get_logger()
 
 _config.STORE_SEND_CHUNKED_DATASET = True  # files go from disk to socket, unread
-
-UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +43,8 @@ class SendOutcome:
         Another attempt may succeed.
     detail : str
         For people; no patient text.
+    refused : bool
+        The peer does not take such an object, now or later; it may take another form of it.
     """
 
     path: Path
@@ -55,6 +53,7 @@ class SendOutcome:
     accepted: bool
     retry: bool
     detail: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +72,13 @@ def send_objects(
     settings: DeliverSettings,
     on_outcome: Callable[[SendOutcome], None] = lambda _: None,
     on_negotiated: OnNegotiated | None = None,
+    wanted: Callable[[Path], bool] = lambda _: True,
+    also_propose: Sequence[str] = (),
 ) -> tuple[SendOutcome, ...]:
     """Send files over one association.
 
-    Uncompressed objects are offered as Explicit VR Little Endian and as Implicit VR, and are
-    transcoded only when the peer does not take the one they are stored in; compressed ones go as
-    they are.
+    Objects are transcoded, without loss, only when the peer does not take the transfer syntax that
+    they are stored in; see ``syntaxes``.
 
     Parameters
     ----------
@@ -92,11 +92,16 @@ def send_objects(
         before the next object leaves, so that a crash repeats one object and not the batch.
     on_negotiated : callable, optional
         Told what the peer accepted and refused.
+    wanted : callable
+        Asked just before an object leaves, whether it is to be sent still.
+    also_propose : sequence of str
+        SOP classes of which ``on_negotiated`` shall hear, too.
 
     Returns
     -------
     tuple of SendOutcome
-        One for each path, in order. A lost association leaves the rest to be retried.
+        One for each path that was wanted, in order. A lost association leaves the rest to be
+        retried.
 
     Raises
     ------
@@ -128,17 +133,22 @@ def send_objects(
         try:
             with open_association(
                 peer,
-                contexts=_contexts(readable),
+                contexts=propose(
+                    ((each.sop_class_uid, each.transfer_syntax_uid) for each in readable),
+                    also=also_propose,
+                ),
                 calling_ae_title=calling_ae_title,
                 settings=settings,
                 on_negotiated=on_negotiated,
             ) as association:
                 for outgoing in readable:
-                    note(_send(association, outgoing))
+                    if wanted(outgoing.path):
+                        note(_send(association, outgoing))
         except NothingAccepted:
             for outgoing in readable:
-                note(_refused(outgoing))
-    return tuple(outcomes[path] for path in paths)
+                if wanted(outgoing.path):
+                    note(_refused(outgoing))
+    return tuple(outcomes[path] for path in paths if path in outcomes)
 
 
 def _peek(path: Path) -> _Outgoing:
@@ -151,17 +161,6 @@ def _peek(path: Path) -> _Outgoing:
     )
 
 
-def _contexts(batch: Iterable[_Outgoing]) -> list[PresentationContext]:
-    """One context for each SOP class and syntax: of several in one, the peer would choose."""
-    wanted = {
-        (outgoing.sop_class_uid, str(syntax))
-        for outgoing in batch
-        for syntax in (outgoing.transfer_syntax_uid, *UNCOMPRESSED)
-        if outgoing.transfer_syntax_uid in UNCOMPRESSED or syntax == outgoing.transfer_syntax_uid
-    }
-    return [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)]
-
-
 def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
     if not association.is_established:
         return _lost(outgoing)
@@ -170,18 +169,23 @@ def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
         for context in association.accepted_contexts
         if context.abstract_syntax == outgoing.sop_class_uid
     }
-    transcodable = outgoing.transfer_syntax_uid in UNCOMPRESSED
-    is_as_stored = outgoing.transfer_syntax_uid in accepted
-    if not is_as_stored and not (transcodable and accepted.intersection(UNCOMPRESSED)):
+    syntax = choose(outgoing.sop_class_uid, outgoing.transfer_syntax_uid, accepted)
+    if syntax is None:
         return _refused(outgoing)
+    is_as_stored = syntax == outgoing.transfer_syntax_uid
     try:
-        # A data set is encoded anew in the syntax that was accepted; a path sends the very bytes.
-        answer = association.send_c_store(outgoing.path if is_as_stored else dcmread(outgoing.path))
+        # A path sends the very bytes.
+        content = outgoing.path if is_as_stored else transcode(outgoing.path, syntax)
+        answer = association.send_c_store(content)
+    except CannotTranscode as error:
+        return _refused(outgoing, f"; it cannot be transcoded: {error}")
+    except OSError as error:
+        problem = f"unreadable: {type(error).__name__}"
+        uid = outgoing.sop_instance_uid
+        return _failed(outgoing.path, uid, PROCESSING_FAILURE, False, problem)
     except RuntimeError:  # pynetdicom: the association ended between the check and the call
         return _lost(outgoing)
-    if "Status" not in answer:
-        return _lost(outgoing)
-    return _answered(outgoing, int(answer.Status))
+    return _answered(outgoing, int(answer.Status)) if "Status" in answer else _lost(outgoing)
 
 
 def _answered(outgoing: _Outgoing, status: int) -> SendOutcome:
@@ -193,13 +197,15 @@ def _answered(outgoing: _Outgoing, status: int) -> SendOutcome:
         accepted=rule.verdict is Verdict.ACCEPTED,
         retry=rule.verdict is Verdict.RETRY,
         detail=f"0x{status:04X} {rule.meaning}",
+        refused=rule.verdict is Verdict.GIVE_UP,
     )
 
 
-def _refused(outgoing: _Outgoing) -> SendOutcome:
-    detail = "the peer takes no presentation context for this SOP class and transfer syntax"
+def _refused(outgoing: _Outgoing, why: str = "") -> SendOutcome:
+    detail = "the peer takes no presentation context for this SOP class and transfer syntax" + why
     uid = outgoing.sop_instance_uid
-    return _failed(outgoing.path, uid, SOP_CLASS_NOT_SUPPORTED, False, detail)
+    outcome = _failed(outgoing.path, uid, SOP_CLASS_NOT_SUPPORTED, False, detail)
+    return replace(outcome, refused=True)
 
 
 def _lost(outgoing: _Outgoing) -> SendOutcome:

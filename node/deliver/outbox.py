@@ -1,7 +1,8 @@
 """Carries due deliveries to their peers and writes down in the ledger what became of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +12,10 @@ import structlog
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.calling import OnNegotiated
+from node.deliver.ladder import CLASS_OF_FORM, Ladder
 from node.domain.errors import SetupFault, TryLater
 from node.jobs.job import Delivery
+from node.jobs.outbox import DOCUMENTS
 
 log = structlog.get_logger()
 
@@ -26,6 +29,9 @@ class DeliveryLedger(Protocol):
     def delivery_failed(self, delivery_id: int, owner: str, *, error: str, retry: bool) -> object:
         """Mark an attempt as failed; without ``retry`` it is given up."""
 
+    def delivery_postponed(self, delivery_id: int, owner: str, *, error: str) -> object:
+        """Mark it as put off without an attempt."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryCounts:
@@ -34,6 +40,8 @@ class DeliveryCounts:
     accepted: int = 0
     retried: int = 0
     given_up: int = 0
+    replaced: int = 0
+    postponed: int = 0
 
 
 def deliver_batch(
@@ -45,10 +53,12 @@ def deliver_batch(
     settings: DeliverSettings,
     owner: str,
     on_negotiated: OnNegotiated | None = None,
+    ladder: Ladder | None = None,
 ) -> DeliveryCounts:
     """Send deliveries, one association for each destination.
 
-    Every delivery of the batch gets its mark in the ledger, whatever happens to the others.
+    Every delivery of the batch gets its mark in the ledger, whatever happens to the others. Reports
+    go after what they refer to, and only once that is accepted or decided.
 
     Parameters
     ----------
@@ -62,64 +72,138 @@ def deliver_batch(
         Holder of the leases.
     on_negotiated : callable, optional
         Told what a peer accepted and refused.
+    ladder : Ladder, optional
+        Puts another form in the place of what a peer refuses; without it, that is given up.
     """
     known = peers if isinstance(peers, Mapping) else {peer.name: peer for peer in peers}
     by_destination: dict[str, list[Delivery]] = {}
     for delivery in deliveries:
         by_destination.setdefault(delivery.destination, []).append(delivery)
-    tally = {"accepted": 0, "retried": 0, "given_up": 0}
-
-    def mark(delivery: Delivery, *, accepted: bool, retry: bool, detail: str) -> None:
-        if accepted:
-            ledger.delivery_done(delivery.delivery_id, owner)
-        else:
-            ledger.delivery_failed(delivery.delivery_id, owner, error=detail, retry=retry)
-        tally["accepted" if accepted else "retried" if retry else "given_up"] += 1
-
+    tally: Counter[str] = Counter()
     for destination, group in by_destination.items():
+        batch = _Batch(ledger=ledger, owner=owner, ladder=ladder, tally=tally)
+        batch.add(group)
         peer = known.get(destination)
-        waiting = {delivery.path: delivery for delivery in group}
         if peer is None:
             log.error("delivery.no_peer", peer=destination, objects=len(group))
-            for delivery in group:
-                mark(
-                    delivery,
-                    accepted=False,
-                    retry=False,
-                    detail=f"no peer is called {destination}",
-                )
+            batch.fail_rest(f"no peer is called {destination}", retry=False)
             continue
-        paths = [delivery.path for delivery in group]
-        on_outcome = partial(_mark_outcome, waiting, mark)
         try:
-            if peer.dicomweb is not None and peer.dicomweb.store:
-                from node.deliver.stow import store_objects  # loads an HTTP client
-
-                store_objects(paths, peer=peer, settings=settings, on_outcome=on_outcome)
-                continue
-            send_objects(
-                paths,
-                peer=peer,
-                calling_ae_title=calling_ae_title,
-                settings=settings,
-                on_outcome=on_outcome,
-                on_negotiated=on_negotiated,
-            )
+            batch.prepare(peer)
+            _send(batch, peer, calling_ae_title, settings, on_negotiated)
         except (TryLater, SetupFault) as later:  # an operator may mend the setup meanwhile
             log.warning(
-                "delivery.postponed", peer=destination, objects=len(waiting), reason=str(later)
+                "delivery.postponed",
+                peer=destination,
+                objects=len(batch.waiting),
+                reason=str(later),
             )
-            for delivery in waiting.values():
-                mark(delivery, accepted=False, retry=True, detail=str(later))
+            batch.fail_rest(str(later), retry=True)
     return DeliveryCounts(**tally)
 
 
-def _mark_outcome(
-    waiting: dict[Path, Delivery], mark: Callable[..., None], outcome: SendOutcome
+@dataclass(kw_only=True)
+class _Batch:
+    """What is still to be decided of a batch for one destination."""
+
+    ledger: DeliveryLedger
+    owner: str
+    ladder: Ladder | None
+    tally: Counter[str]
+    waiting: dict[Path, Delivery] = field(default_factory=dict)
+    undecided: set[str] = field(default_factory=set)
+    """Jobs of which an object, that reports refer to, is to be sent again."""
+
+    def add(self, group: Iterable[Delivery]) -> None:
+        """Take deliveries in, what reports refer to first."""
+        for delivery in sorted(group, key=lambda each: (each.kind in DOCUMENTS, each.delivery_id)):
+            self.waiting[delivery.path] = delivery
+
+    def prepare(self, peer: Peer) -> None:
+        """Put other forms in the place of what the settings of the peer do not want."""
+        for delivery in list(self.waiting.values()):
+            if self.ladder is not None and delivery.path in self.waiting:
+                self._drop(self.ladder.prepare(delivery, peer))
+
+    def is_wanted(self, path: Path) -> bool:
+        """Tell whether an object is to be sent now; marks it where it is put off."""
+        delivery = self.waiting.get(path)
+        if delivery is None:
+            return False
+        if delivery.kind in DOCUMENTS and delivery.job_id in self.undecided:
+            told = "waits for the objects that it refers to"
+            self.ledger.delivery_postponed(delivery.delivery_id, self.owner, error=told)
+            self._end(delivery, "postponed")
+            return False
+        return True
+
+    def take_outcome(self, peer: Peer, outcome: SendOutcome) -> None:
+        """Mark what became of an object."""
+        delivery = self.waiting[outcome.path]
+        if outcome.accepted:
+            self.ledger.delivery_done(delivery.delivery_id, self.owner)
+            self._end(delivery, "accepted")
+            return
+        detail, retry = outcome.detail, outcome.retry
+        if outcome.refused and self.ladder is not None:
+            try:
+                replaced = self.ladder.fall(delivery, peer, detail)
+            except TryLater as later:
+                detail, retry = f"{detail}; its stand-in cannot be made now: {later}", True
+            except SetupFault as fault:
+                detail = f"{detail}; its stand-in cannot be made: {fault}"
+            else:
+                if replaced:
+                    self._drop(replaced)
+                    return
+        self._fail(delivery, detail, retry=retry)
+
+    def fail_rest(self, detail: str, *, retry: bool) -> None:
+        """Mark all that is not decided."""
+        for delivery in list(self.waiting.values()):
+            self._fail(delivery, detail, retry=retry)
+
+    def _fail(self, delivery: Delivery, detail: str, *, retry: bool) -> None:
+        self.ledger.delivery_failed(delivery.delivery_id, self.owner, error=detail, retry=retry)
+        if retry and delivery.kind not in DOCUMENTS:
+            self.undecided.add(delivery.job_id)
+        self._end(delivery, "retried" if retry else "given_up")
+
+    def _drop(self, delivery_ids: frozenset[int]) -> None:
+        for delivery in list(self.waiting.values()):
+            if delivery.delivery_id in delivery_ids:
+                self._end(delivery, "replaced")
+
+    def _end(self, delivery: Delivery, how: str) -> None:
+        self.waiting.pop(delivery.path, None)
+        self.tally[how] += 1
+
+
+def _send(
+    batch: _Batch,
+    peer: Peer,
+    calling_ae_title: str,
+    settings: DeliverSettings,
+    on_negotiated: OnNegotiated | None,
 ) -> None:
-    mark(
-        waiting.pop(outcome.path),
-        accepted=outcome.accepted,
-        retry=outcome.retry,
-        detail=outcome.detail,
+    paths = list(batch.waiting)
+    if not paths:
+        return
+    on_outcome = partial(batch.take_outcome, peer)
+    if peer.dicomweb is not None and peer.dicomweb.store:
+        from node.deliver.stow import store_objects  # loads an HTTP client
+
+        store_objects(
+            paths, peer=peer, settings=settings, on_outcome=on_outcome, wanted=batch.is_wanted
+        )
+        return
+    send_objects(
+        paths,
+        peer=peer,
+        calling_ae_title=calling_ae_title,
+        settings=settings,
+        on_outcome=on_outcome,
+        on_negotiated=on_negotiated,
+        wanted=batch.is_wanted,
+        also_propose=tuple(CLASS_OF_FORM.values()) if batch.ladder is not None else (),
     )

@@ -6,6 +6,7 @@ PS3.18 section 10.5 (Store transaction), annex I.2 (Store Instances response).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,14 @@ def store_objects(
     peer: Peer,
     settings: DeliverSettings,
     on_outcome: Callable[[SendOutcome], None] = lambda _: None,
+    wanted: Callable[[Path], bool] = lambda _: True,
 ) -> tuple[SendOutcome, ...]:
     """Send files; see ``send_objects`` for the parameters.
 
     Returns
     -------
     tuple of SendOutcome
-        One for each path, in order.
+        One for each path that was wanted, in order.
 
     Raises
     ------
@@ -47,6 +49,8 @@ def store_objects(
     client = open_client(peer, settings)
     outcomes: list[SendOutcome] = []
     for path in paths:
+        if not wanted(path):
+            continue
         try:
             dataset = dcmread(path)
             uid = str(dataset.SOPInstanceUID)
@@ -67,6 +71,7 @@ def store_objects(
                 # a conflict may name its reason, but dicomweb-client keeps it to itself
                 is_conflict = reason.status == CONFLICT
                 outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_conflict)
+                outcome = replace(outcome, refused=not is_conflict)
         outcomes.append(outcome)
         log.info(
             "object.sent" if outcome.accepted else "object.refused",
@@ -89,7 +94,8 @@ def _read(path: Path, uid: str, answer: Any) -> SendOutcome:
             detail = f"STOW-RS 0x{status:04X} {rule.meaning}"
             if rule.verdict is Verdict.ACCEPTED:
                 return _accepted(path, uid, status, detail)
-            return _outcome(path, uid, status, detail, retry=rule.verdict is Verdict.RETRY)
+            outcome = _outcome(path, uid, status, detail, retry=rule.verdict is Verdict.RETRY)
+            return replace(outcome, refused=rule.verdict is Verdict.GIVE_UP)
     return _accepted(path, uid, SUCCESS, "STOW-RS success")
 
 

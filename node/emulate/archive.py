@@ -42,23 +42,42 @@ class Faults:
     ----------
     refuse_sop_classes : frozenset of str
         Contexts of these SOP classes are not accepted; read when the archive starts.
+    accept_syntaxes : frozenset of str
+        Contexts of other transfer syntaxes are not accepted; empty for all. Read at the start.
+    maximum_associations : int
+        More are rejected as a transient lack; read at the start.
     answer : int
         Status for the objects at fault, e.g. ``OUT_OF_RESOURCES``; they are not kept.
     lose : bool
         Answer with success and keep nothing.
     abort : bool
         Abort the association instead of answering.
+    keep : bool
+        With ``abort``: the object was kept, and only the answer is lost.
+    stall : bool
+        Never answer; the association stays open until the archive stops.
     delay_s : float
         Wait so long before the answer.
+    only : frozenset of str
+        SOP classes that all of these apply to; empty for all.
+    after : int
+        So many objects pass before.
     times : int or None
-        How many objects ``answer``, ``lose``, ``abort`` and ``delay_s`` apply to; None for all.
+        How many objects ``answer``, ``lose``, ``abort``, ``stall`` and ``delay_s`` apply to; None
+        for all.
     """
 
     refuse_sop_classes: frozenset[str] = frozenset()
+    accept_syntaxes: frozenset[str] = frozenset()
+    maximum_associations: int = 64
     answer: int = SUCCESS
     lose: bool = False
     abort: bool = False
+    keep: bool = False
+    stall: bool = False
     delay_s: float = 0.0
+    only: frozenset[str] = frozenset()
+    after: int = 0
     times: int | None = None
 
 
@@ -127,19 +146,22 @@ class Archive:
         self._faults = faults or Faults()
         self._faulty_objects = 0
         self._server: Any = None
+        self._stopped = threading.Event()
 
     def start(self) -> int:
         """Listen; return the port."""
         self.directory.mkdir(parents=True, exist_ok=True)
         ae = AE(ae_title=self.ae_title)
-        ae.maximum_associations = 64
+        ae.maximum_associations = self._faults.maximum_associations
+        self._stopped.clear()
         ae.add_supported_context(_VERIFICATION)
         if self.answers_queries:
             ae.add_supported_context(_STUDY_ROOT_FIND)
+        syntaxes = sorted(self._faults.accept_syntaxes) or AllTransferSyntaxes
         storage = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
         for sop_class_uid in sorted(storage | {_LABELMAP_SEGMENTATION}):
             if sop_class_uid not in self._faults.refuse_sop_classes:
-                ae.add_supported_context(sop_class_uid, AllTransferSyntaxes)
+                ae.add_supported_context(sop_class_uid, syntaxes)
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, lambda _event: SUCCESS),
@@ -152,6 +174,7 @@ class Archive:
 
     def stop(self) -> None:
         """Stop listening and abort open associations; a later ``start`` takes the same port."""
+        self._stopped.set()
         if self._server is not None:
             server, self._server = self._server, None
             server.ae.shutdown()
@@ -205,18 +228,22 @@ class Archive:
         return True
 
     def _store(self, event: evt.Event) -> int:
-        faults = self._next_faults()
+        request: Any = event.request
+        sop_instance_uid = str(request.AffectedSOPInstanceUID)
+        faults = self._next_faults(str(request.AffectedSOPClassUID))
         if faults.delay_s:
             time.sleep(faults.delay_s)
+        if faults.stall:
+            self._note(event, CANNOT_UNDERSTAND, None)
+            self._stopped.wait()
+            return CANNOT_UNDERSTAND
         if faults.abort:
             event.assoc.abort()
-            self._note(event, CANNOT_UNDERSTAND, None)
+            self._note(event, CANNOT_UNDERSTAND, sop_instance_uid if faults.keep else None)
             return CANNOT_UNDERSTAND
         if faults.answer != SUCCESS:
             self._note(event, faults.answer, None)
             return faults.answer
-        request: Any = event.request
-        sop_instance_uid = str(request.AffectedSOPInstanceUID)
         if not set(sop_instance_uid) <= set("0123456789."):
             self._note(event, CANNOT_UNDERSTAND, None)
             return CANNOT_UNDERSTAND
@@ -248,14 +275,16 @@ class Archive:
             if receipt.path is not None and receipt.path.exists()
         }
 
-    def _next_faults(self) -> Faults:
+    def _next_faults(self, sop_class_uid: str) -> Faults:
         """Faults for the next object; none once they applied ``times`` times."""
         with self._changed:
-            times = self._faults.times
-            if times is not None and self._faulty_objects >= times:
+            faults = self._faults
+            if faults.only and sop_class_uid not in faults.only:
                 return Faults()
+            number = self._faulty_objects
             self._faulty_objects += 1
-            return self._faults
+            last = float("inf") if faults.times is None else faults.after + faults.times
+            return faults if faults.after <= number < last else Faults()
 
     def _note(self, event: evt.Event, status: int, keep_as: str | None) -> None:
         request: Any = event.request

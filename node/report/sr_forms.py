@@ -34,8 +34,11 @@ def recast_sr(sr: Dataset, sop_class_uid: str) -> Dataset:
 def without_segments(sr: Dataset) -> Dataset:
     """Return the same report for where its segmentation is not: no reference leads astray.
 
-    Measurement groups keep their Tracking UIDs, which structure set and segmentation share.
+    Measurement groups keep their Tracking UIDs, which structure set and segmentation share. A
+    report that names no segmentation is returned as it is.
     """
+    if not _names_segments(sr):
+        return sr
     made = _pending(sr)
     _leave_out_segments(made)
     for study in made.CurrentRequestedProcedureEvidenceSequence:
@@ -50,6 +53,15 @@ def without_segments(sr: Dataset) -> Dataset:
         ]
     seal_uids(made, kind="sr")
     return made
+
+
+def _names_segments(sr: Dataset) -> bool:
+    return any(
+        item.ReferencedSOPClassUID == SegmentationStorage
+        for study in sr.get("CurrentRequestedProcedureEvidenceSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    )
 
 
 def _pending(sr: Dataset) -> Dataset:

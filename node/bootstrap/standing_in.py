@@ -1,0 +1,137 @@
+"""Stand-ins for the delivery ladder: made by the dispatcher from the stored result.
+
+What needs the voxels (SEG, SR, pictures) was made by the worker. The rest is derived from these
+files when a destination turns out to need it, which most never do.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from secrets import token_hex
+
+import structlog
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from node.bootstrap.parts import Parts
+from node.deliver.ladder import KEY_OBJECT, REPORTS, WITHOUT_SEGMENTS, Ladder
+from node.domain.errors import SetupFault, TryLater
+from node.domain.report import Evidence, EvidenceKind
+from node.jobs.job import Delivery
+from node.jobs.ledger import Ledger
+from node.report.fault import ReportFault
+from node.storage.spool import IncomingFile, Spool
+
+log = structlog.get_logger()
+
+KINDS = {
+    "rtstruct": EvidenceKind.RTSTRUCT,
+    "secondary_capture": EvidenceKind.SC,
+    KEY_OBJECT: EvidenceKind.KO,
+}
+
+
+def ladder_of(parts: Parts, owner: str) -> Ladder:
+    """Return the ladder of a node, for whoever holds the deliveries."""
+    maker = StandInMaker(ledger=parts.ledger, spool=parts.spool)
+    return Ladder(
+        ledger=parts.ledger, owner=owner, make=maker.make, accepted=parts.negotiations.accepted
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInMaker:
+    """Makes other forms of results, beside them in their folder.
+
+    Making one again writes the same bytes under the same name, so a crash before the ledger knows
+    of it costs nothing.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    spool : Spool
+    """
+
+    ledger: Ledger
+    spool: Spool
+
+    def make(self, delivery: Delivery, form: str) -> tuple[Evidence, ...]:
+        """Make a form of what a delivery holds; see ``node.deliver.ladder`` for their names.
+
+        Raises
+        ------
+        SetupFault
+            If a file of the result is gone or damaged.
+        TryLater
+            If the disk does not do its work now.
+        """
+        try:
+            if form == WITHOUT_SEGMENTS or form in REPORTS:
+                return self._make_report(delivery, form)
+            return self._make_picture(self._root_of(delivery), form)
+        except (FileNotFoundError, InvalidDicomError) as error:
+            raise SetupFault(f"{form}: a file of the result is gone or damaged") from error
+        except OSError as error:
+            raise TryLater(f"{form}: {type(error).__name__}") from error
+        except (AttributeError, KeyError, ValueError, ReportFault) as error:
+            log.exception("stand_in.failed", form=form, sop_instance_uid=delivery.sop_instance_uid)
+            raise SetupFault(f"{form}: {type(error).__name__}") from error
+
+    def _make_report(self, delivery: Delivery, form: str) -> tuple[Evidence, ...]:
+        from node.report.sr_forms import recast_sr, without_segments
+
+        sr = dcmread(delivery.path)
+        made = without_segments(sr) if form == WITHOUT_SEGMENTS else recast_sr(sr, REPORTS[form])
+        if made is sr:
+            return (_evidence(sr, EvidenceKind.SR, delivery.path),)
+        place = delivery.path.with_name(f"{delivery.path.stem}_{form}.dcm")
+        return (self._keep(made, EvidenceKind.SR, place),)
+
+    def _make_picture(self, root: Path, form: str) -> tuple[Evidence, ...]:
+        # highdicom and scikit-image, which most dispatchers never need
+        from node.report.capture import read_capture
+        from node.report.key_object import build_key_object
+        from node.report.rtstruct import build_rtstruct
+        from node.report.secondary_capture import build_secondary_capture
+
+        seg, prefix = dcmread(root), root.stem.removesuffix("_seg")
+        if form == "rtstruct":
+            made = [(form, build_rtstruct(seg))]
+        else:
+            picture = read_capture(root.with_name(f"{prefix}_capture.png"))
+            capture = build_secondary_capture(picture, seg)
+            made = [(form, capture), (KEY_OBJECT, build_key_object(seg, capture))]
+        return tuple(
+            self._keep(dataset, KINDS[name], root.with_name(f"{prefix}_{name}.dcm"))
+            for name, dataset in made
+        )
+
+    def _root_of(self, delivery: Delivery) -> Path:
+        """Return the file of the SEG at the top of the ladder."""
+        linked = self.ledger.deliveries(delivery.job_id)
+        by_uid = {
+            each.sop_instance_uid: each
+            for each in linked
+            if each.destination == delivery.destination
+        }
+        while delivery.stands_for in by_uid:
+            delivery = by_uid[delivery.stands_for]
+        return delivery.path
+
+    def _keep(self, dataset: Dataset, kind: EvidenceKind, place: Path) -> Evidence:
+        buffer = BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        temporary = IncomingFile(place.with_name(f".{place.name}.{token_hex(4)}"))
+        temporary.write(buffer.getvalue())
+        self.spool.keep(temporary, place)
+        return _evidence(dataset, kind, place)
+
+
+def _evidence(dataset: Dataset, kind: EvidenceKind, place: Path) -> Evidence:
+    return Evidence(
+        kind=kind,
+        path=place,
+        sop_class_uid=str(dataset.SOPClassUID),
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        series_instance_uid=str(dataset.SeriesInstanceUID),
+    )

@@ -14,6 +14,7 @@ from fuzz_targets import PEER, _AnsweringArchive
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 
+from node.assemble import prompt_rtstruct, prompt_sr, prompts, validate
 from node.assemble.folder import scan_folder
 from node.assemble.headers import group_headers, read_header
 from node.assemble.inner_point import MarkedPlane, locate_planes
@@ -21,7 +22,7 @@ from node.assemble.prompts import pointing_series, read_prompts
 from node.assemble.validate import check_series
 from node.config.document import read_document
 from node.config.settings import DeliverSettings
-from node.dicom import file_limits
+from node.dicom import file_limits, seg_frames
 from node.dicom.commitment import InvalidCommitment, read_report
 from node.domain.errors import InputRejected
 from node.query.found import StudyKeys
@@ -142,3 +143,40 @@ def test_a_plane_is_measured_by_its_marks_alone() -> None:
     location = locate_planes([plane])
     assert location.point_lps_mm == (502.0, 1001.0, 0.0)
     assert location.extent_mm == 4.0
+
+
+def test_too_many_contours_points_and_items_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = seed_study()
+    place = study.folder / "pointing"
+    found = group_headers([read_header(path) for path in sorted(place.iterdir())])
+    series = pointing_series(found, own_results=True)
+    assert len(read_prompts(series, study.series).prompts) == 3
+    monkeypatch.setattr(prompt_rtstruct, "MAXIMUM_POINTS", 3)
+    monkeypatch.setattr(prompt_sr, "MAXIMUM_CONTENT_ITEMS", 5)
+    monkeypatch.setattr(seg_frames, "MAXIMUM_SEG_PIXELS", 255)
+    pointed = read_prompts(series, study.series)
+    assert not pointed.prompts
+    told = " ".join(problem.found for problem in pointed.ignored)
+    for reason in ("at most 3 are taken", "more than 5 content items", "at most 255"):
+        assert reason in told
+    monkeypatch.undo()
+    monkeypatch.setattr(prompts, "MAXIMUM_PROMPTS", 1)
+    assert len(read_prompts(series, study.series).prompts) == 1
+    monkeypatch.setattr(prompts, "MAXIMUM_REGIONS", 0)
+    assert not read_prompts(series, study.series).prompts
+
+
+def test_a_volume_beyond_the_limit_is_refused_before_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series = seed_study().study.series[0]
+    assert check_series(series, minimum_slices=1).geometry is not None
+    monkeypatch.setattr(validate, "MAXIMUM_VOXELS", 767)
+    monkeypatch.setattr(validate, "MAXIMUM_FRAME_PIXELS", 255)
+    with pytest.raises(InputRejected) as refused:
+        check_series(series, minimum_slices=1)
+    told = {(problem.code, problem.found) for problem in refused.value.problems}
+    assert told == {
+        ("too-large", "3 x 16 x 16 voxels"),
+        ("too-large", "16 x 16 pixels in 3 of 3 instances"),
+    }

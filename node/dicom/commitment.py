@@ -161,11 +161,13 @@ def _value(dataset: Dataset, keyword: str) -> Any:
 
 
 def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    items = _value(dataset, keyword) or ()
-    if not isinstance(items, (str, bytes, DicomSequence)):
+    items = _value(dataset, keyword)
+    if not items:  # an answer names no failures where there are none
+        return ()
+    if not isinstance(items, DicomSequence):
         raise InvalidCommitment(f"{keyword} is no sequence")
-    if isinstance(items, (str, bytes)) or len(items) > MAXIMUM_OBJECTS:
-        raise InvalidCommitment(f"{keyword} is none, or of more than {MAXIMUM_OBJECTS} items")
+    if len(items) > MAXIMUM_OBJECTS:
+        raise InvalidCommitment(f"{keyword} has more than {MAXIMUM_OBJECTS} items")
     return items
 
 

@@ -13,6 +13,7 @@ from node.cli import (
     audit,
     backup,
     config,
+    conformance,
     demo,
     doctor,
     echo,
@@ -64,6 +65,7 @@ app.command("associations", rich_help_panel=CARE)(associations.associations)
 app.command("doctor", rich_help_panel=CARE)(doctor.doctor)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
+app.command("conformance", rich_help_panel=CARE)(conformance.conformance)
 app.add_typer(audit.app, name="audit", rich_help_panel=CARE)
 app.command("backup", rich_help_panel=CARE)(backup.backup)
 app.command("restore", rich_help_panel=CARE)(backup.restore)

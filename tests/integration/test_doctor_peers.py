@@ -10,11 +10,18 @@ from factories_receive import listener_settings, running_listener
 from peers_dcmtk import free_port, running_storescp
 from peers_orthanc import running_orthanc
 from pydicom import dcmread
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    RTStructureSetStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from sqlalchemy import Engine
 
 from node.bootstrap.doctor.peers import check_peer, use_of
 from node.bootstrap.doctor.sheet import Line, Mark
-from node.bootstrap.doctor.storing import COMPREHENSIVE_3D_SR, SEG
 from node.config.settings import (
     DeliverSettings,
     DicomWeb,
@@ -30,6 +37,10 @@ from node.emulate.commitment_desk import Commitment
 from node.receive.commitment import CommitmentService
 from node.storage.database import open_database, sqlite_url
 
+SEG = str(SegmentationStorage)
+COMPREHENSIVE_3D_SR = str(Comprehensive3DSRStorage)
+PICTURES = frozenset({SEG, str(RTStructureSetStorage), str(SecondaryCaptureImageStorage)})
+REPORTS = frozenset({COMPREHENSIVE_3D_SR, str(ComprehensiveSRStorage), str(EnhancedSRStorage)})
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 NODE = NodeSettings(
     deliver=DeliverSettings(acse_timeout_s=5, dimse_timeout_s=20, commitment_wait_s=2)
@@ -115,15 +126,22 @@ def test_nothing_is_stored_where_nobody_wants_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("faults", "commitment", "check", "mark", "words"),
     [
-        (Faults(refuse_sop_classes=frozenset({SEG})), Commitment.NONE, "negotiation", "fail",
+        (Faults(refuse_sop_classes=frozenset({SEG})), Commitment.NONE, "negotiation", "warn",
          "Segmentation: refused"),
+        (Faults(refuse_sop_classes=PICTURES), Commitment.NONE, "negotiation", "fail",
+         "RT Structure Set: refused"),
+        (Faults(refuse_sop_classes=REPORTS), Commitment.NONE, "negotiation", "fail",
+         "Enhanced SR: refused"),
         (Faults(lose=True), Commitment.SAME, "found again", "fail", "2 of 2 are not there"),
         (Faults(lose=True), Commitment.SAME, "commitment", "fail", "0x0112"),
         (Faults(answer=0xA700), Commitment.NONE, "store", "fail", "0xA700 out of resources"),
         (Faults(), Commitment.NONE, "commitment", "warn", "does not offer"),
         (Faults(), Commitment.NEVER, "commitment", "warn", "no answer within"),
     ],
-    ids=["refuses SEG", "loses", "commits to nothing", "full", "no commitment", "never answers"],
+    ids=[
+        "refuses SEG", "no picture", "no report", "loses", "commits to nothing", "full",
+        "no commitment", "never answers",
+    ],
 )  # fmt: skip
 def test_what_an_archive_does_wrong(  # noqa: PLR0917 - columns of the table
     tmp_path: Path,
@@ -150,15 +168,18 @@ def test_commitment_that_is_required_fails_without(tmp_path: Path) -> None:
     assert lines["commitment"].mark is Mark.FAIL
 
 
-def test_an_archive_without_3d_reports_is_told_how(tmp_path: Path) -> None:
+def test_what_stands_in_is_told(tmp_path: Path) -> None:
     refuse = Faults(refuse_sop_classes=frozenset({COMPREHENSIVE_3D_SR}))
     with Archive(tmp_path / "archive", faults=refuse) as archive:
         peer = Peer(name="pacs", ae_title=archive.ae_title, port=archive.port)
         line = sheet(peer, tmp_path, send=False)["negotiation"]
-    assert (line.mark, line.remedy) == (
-        Mark.FAIL,
-        "set report.comprehensive_sr: true in node.yaml",
-    )
+        only = peer.model_copy(update={"reports": ("comprehensive_3d",)})
+        strict = sheet(only, tmp_path, send=False)["negotiation"]
+        without = peer.model_copy(update={"reports": ("comprehensive_3d", "none")})
+        lenient = sheet(without, tmp_path, send=False)["negotiation"]
+    assert (line.mark, strict.mark, lenient.mark) == (Mark.WARN, Mark.FAIL, Mark.WARN)
+    assert line.remedy.startswith("comprehensive will be sent instead")
+    assert "no SR" in strict.remedy
 
 
 def test_a_peer_that_is_not_there(tmp_path: Path) -> None:

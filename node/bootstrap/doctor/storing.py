@@ -1,7 +1,7 @@
 """What a peer takes, whether it keeps what it took, and whether it promises to."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from uuid import uuid4
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -15,6 +15,7 @@ from node.deliver.association import NothingAccepted, open_association
 from node.deliver.c_echo import VERIFICATION
 from node.deliver.c_store import send_objects
 from node.deliver.commitment import CommitmentUnsupported, request_commitment
+from node.deliver.ladder import CLASS_OF_FORM, NOTHING, rungs_for
 from node.deliver.stow import store_objects
 from node.deliver.web_client import WebRefused
 from node.domain.commitment import CommitmentReport
@@ -24,10 +25,7 @@ from node.jobs.commitments import Transaction
 from node.query.found import QueryRefused
 from node.storage.negotiations import PeerSyntax
 
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
-COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
-ASKED_CLASSES = (SEG, COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR)
+ASKED_CLASSES = tuple(CLASS_OF_FORM.values())
 ASKED_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 FIND_TIMEOUT_S = 15.0
 """Archives that index late show an object only some seconds after they accepted it."""
@@ -37,14 +35,9 @@ AnswerCame = Callable[[float], str]
 """Takes how many seconds it may wait; returns how the answer came in elsewhere, or empty."""
 
 
-def sr_class(settings: Settings) -> str:
-    """Return the SR class that the node writes."""
-    return COMPREHENSIVE_SR if settings.node.report.comprehensive_sr else COMPREHENSIVE_3D_SR
-
-
 def check_negotiation(peer: Peer, settings: Settings, *, gets_results: bool) -> Line:
-    """Propose SEG and SR, each transfer syntax in a context of its own, and send nothing."""
-    tried = "an association that proposes SEG and SR in each transfer syntax"
+    """Propose every form of a result, each syntax in a context of its own, and send nothing."""
+    tried = "an association that proposes SEG, SR and what may stand in for them"
     answers: list[PeerSyntax] = []
     contexts = [build_context(each, str(one)) for each in ASKED_CLASSES for one in ASKED_SYNTAXES]
     try:
@@ -67,13 +60,35 @@ def check_negotiation(peer: Peer, settings: Settings, *, gets_results: bool) -> 
     found = "; ".join(
         f"{_name(each)}: {', '.join(syntaxes) or 'refused'}" for each, syntaxes in taken.items()
     )
-    missing = [each for each in (SEG, sr_class(settings)) if not taken[each]]
-    if not missing or not gets_results:
-        return _line(peer, "negotiation", Mark.PASS if not missing else Mark.SKIP, tried, found)
-    remedy = f"have its operator allow {' and '.join(_name(each) for each in missing)} from us"
-    if missing == [COMPREHENSIVE_3D_SR] and taken[COMPREHENSIVE_SR]:
-        remedy = "set report.comprehensive_sr: true in node.yaml"
-    return _line(peer, "negotiation", Mark.FAIL, tried, found, remedy)
+    if not gets_results:
+        return _line(peer, "negotiation", Mark.SKIP, tried, found)
+    accepted = {form for form, uid in CLASS_OF_FORM.items() if taken[uid]}
+    forms = [_first_rung(peer, form, accepted) for form in ("seg", _sr_form(settings))]
+    if None in forms:
+        kind = "SR" if forms[0] is not None else "SEG, nor anything that stands in for it"
+        remedy = f"have its operator allow it from us: it takes no {kind}"
+        return _line(peer, "negotiation", Mark.FAIL, tried, found, remedy)
+    lesser = [" and ".join(rung) for rung, is_first in filter(None, forms) if not is_first]
+    if lesser:
+        remedy = f"{' and '.join(lesser)} will be sent instead; have its operator allow the rest"
+        return _line(peer, "negotiation", Mark.WARN, tried, found, remedy)
+    return _line(peer, "negotiation", Mark.PASS, tried, found)
+
+
+def _sr_form(settings: Settings) -> str:
+    return "comprehensive" if settings.node.report.comprehensive_sr else "comprehensive_3d"
+
+
+def _first_rung(
+    peer: Peer, form: str, accepted: Collection[str]
+) -> tuple[Sequence[str], bool] | None:
+    """Return the first rung of the ladder that a peer takes, and whether it is the wanted one."""
+    rungs = rungs_for(peer, form)
+    begin = next((n for n, rung in enumerate(rungs) if rung[0] == form), 0)
+    for number, rung in enumerate(rungs[begin:]):
+        if rung == (NOTHING,) or rung[0] in accepted:
+            return rung, number == 0
+    return None
 
 
 def check_store(peer: Peer, settings: Settings, results: MarkedResults) -> Line:

@@ -107,7 +107,7 @@ def test_a_running_node_takes_up_peers_rules_and_live_keys_only(tmp_path, config
     running = load_running(store, environment={})
     node = running.settings.node
     assert running.version == version
-    assert (node.port, node.data_dir, node.deliver.maximum_attempts) == (106, tmp_path / "d", 50)
+    assert (node.port, node.data_dir, node.deliver.maximum_attempts) == (106, tmp_path / "d", 500)
     assert not node.accept_unknown_peers
     assert (node.deliver.dimse_timeout_s, node.assemble.quiet_time_s) == (7, 1)
     assert [peer.name for peer in running.settings.peers] == ["pacs", "new"]

@@ -54,6 +54,7 @@ def measure_cases(results: CaseResults, *, seed: int) -> dict[str, Any]:
     if judged.any():
         figures["malignancy_by_patient"] = _measure_patients(results, judged, rng)
         figures["abstention"] = _measure_abstention(results, rng)
+        figures["size_alone"] = _measure_size(results, judged, np.random.default_rng([seed, 3]))
     if results.predicted_types.astype(bool).any():
         figures["type_kappa"] = measure_figure(
             results.patients,
@@ -109,6 +110,26 @@ def _false_marks(results: CaseResults, rng: np.random.Generator) -> dict[str, An
     marks = np.array([one.false_marks for one in results.lesions], float)
     everyone = np.ones(len(marks), bool)
     return measure_patient_mean(results.patients, marks, everyone, rng=rng)
+
+
+def _measure_size(
+    results: CaseResults, rows: NDArray[np.bool_], rng: np.random.Generator
+) -> dict[str, Any]:
+    """AUC of the predicted size alone, the larger the worse, and what the bundle gains over it."""
+    size, malignant = results.column("predicted_ml"), results.malignant
+
+    def auc_of(values: NDArray[np.float64], drawn: NDArray[np.intp]) -> float:
+        return measure_auc(malignant[drawn], values[drawn], BOTH)
+
+    return {
+        "auc": measure_figure(results.patients, rows, lambda drawn: auc_of(size, drawn), rng=rng),
+        "auc_gain": measure_figure(
+            results.patients,
+            rows,
+            lambda drawn: auc_of(results.probability, drawn) - auc_of(size, drawn),
+            rng=rng,
+        ),
+    }
 
 
 def by_patient(
@@ -187,4 +208,7 @@ def _measure_abstention(results: CaseResults, rng: np.random.Generator) -> dict[
         "error_if_always_decided": share(judged, wrong),
         "reasons": dict(reasons.most_common()),
         "decided_where_truth_is_open": share(open_cases, results.decided),
+        "malignant_where_truth_is_open": share(
+            open_cases & results.decided, results.probability >= 0.5
+        ),
     }

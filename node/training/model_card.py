@@ -31,6 +31,10 @@ ASSESSMENT = (
     ("decided", "share decided"),
     ("accuracy_where_decided", "accuracy where decided"),
 )
+OPEN = (
+    ("decided_where_truth_is_open", "cases of unknown nature: share decided"),
+    ("malignant_where_truth_is_open", "of these, called malignant"),
+)
 
 
 def write_card(
@@ -149,6 +153,10 @@ def _assessment_rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, Figure |
     ):
         for place, name in ASSESSMENT:
             yield f"{title}: {name}", _find(figures.get(key) or {}, place)
+    yield "malignancy: AUC of the predicted size alone", _find(figures, "size_alone.auc")
+    yield "malignancy: gain in AUC over that", _find(figures, "size_alone.auc_gain")
+    for place, name in OPEN:
+        yield name, _find(figures, f"abstention.{place}")
     yield "tumour type: accuracy", _find(figures, "type_accuracy")
 
 

@@ -99,3 +99,16 @@ def test_figures_repeat_with_their_seed_and_are_json():
     )
     assert first == second
     assert "NaN" not in first
+
+
+def test_the_size_alone_stands_beside_the_assessment():
+    results = make_case_results(ALL_MARKED)
+    figures = measure_cases(results, seed=1)
+    size = results.column("predicted_ml")
+    malignant, benign = size[results.malignant], size[~results.malignant]
+    above = (malignant[:, None] > benign) + 0.5 * (malignant[:, None] == benign)
+    alone = figures["size_alone"]
+    assert alone["auc"]["value"] == pytest.approx(above.mean(), abs=1e-4)
+    assert alone["auc_gain"]["value"] == pytest.approx(
+        figures["malignancy"]["auc"]["value"] - above.mean(), abs=2e-4
+    )

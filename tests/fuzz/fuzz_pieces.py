@@ -91,11 +91,16 @@ class Change(NamedTuple):
     what: int
 
 
-changes = st.lists(
-    st.builds(Change, st.integers(0, 13), st.integers(0, 4095), st.integers(0, 255)),
-    max_size=5,
-)
-"""How something is damaged: fewer draws than damage by bytes, and more of it tells."""
+KINDS, MOST_CHANGES = 14, 5
+
+
+def _read_changes(data: bytes) -> list[Change]:
+    found = struct.iter_unpack("<HBB", data[: len(data) // 4 * 4])
+    return [Change(kind % KINDS, where % 4096, what) for where, kind, what in found]
+
+
+changes = st.binary(max_size=4 * MOST_CHANGES).map(_read_changes)
+"""How something is damaged: one draw for all of a case, which is what draws cost."""
 
 
 def damage(pieces: Pieces, wanted: Sequence[Change]) -> bytes:

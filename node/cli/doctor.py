@@ -111,12 +111,16 @@ def _print_json(lines: "Sequence[Line]") -> None:
 def _print_sheet(lines: "Sequence[Line]") -> None:
     from node.bootstrap.doctor.sheet import count_marks
 
-    rows = table("", "about", "check", "tried", "found", "to do")
+    rows = table("", "about", "check", "found, tried, to do")
     for line in lines:
+        told = Text.assemble(line.found, (f"\n{line.tried}", "dim"))
+        if line.remedy:
+            told.append(f"\nto do: {line.remedy}", style=STYLES[line.mark.value])
         rows.add_row(
             Text(line.mark.value, style=STYLES[line.mark.value]),
-            *(Text(each) for each in (line.about, line.check, line.tried, line.found)),
-            Text(line.remedy),
+            Text(line.about),
+            Text(line.check),
+            told,
         )
     out.print(rows)
     for line in lines:

@@ -221,3 +221,72 @@ def test_a_shared_delivery_outlives_the_job_that_asked_first(
     ledger.forget(second.job_id)
     with pytest.raises(KeyError):
         ledger.delivery_done(delivery.delivery_id, "d")
+
+
+def stand_in(uid: str, kind: EvidenceKind = EvidenceKind.RTSTRUCT) -> Evidence:
+    path = Path("results") / f"{uid}.dcm"
+    return Evidence(kind=kind, path=path, sop_class_uid="1.2", sop_instance_uid=uid)
+
+
+def test_replaced_object_is_not_sent_and_its_stand_in_is(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1")
+    (first,) = ledger.claim_deliveries("d")
+    assert ledger.delivery_replaced(
+        first.delivery_id, "d", error="refused", evidence=[stand_in("2.25.2")]
+    )
+    (second,) = ledger.claim_deliveries("d")
+    assert (second.sop_instance_uid, second.stands_for) == ("2.25.2", "2.25.1")
+    ledger.delivery_done(second.delivery_id, "d")
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+    states = {item.sop_instance_uid: item.state for item in ledger.deliveries(job.job_id)}
+    assert states == {"2.25.1": DeliveryState.REPLACED, "2.25.2": DeliveryState.ACCEPTED}
+
+
+def test_object_replaced_by_nothing_ends_its_job(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1")
+    (first,) = ledger.claim_deliveries("d")
+    ledger.delivery_replaced(first.delivery_id, "d", error="not wanted", evidence=[])
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
+def test_only_the_holder_replaces(ledger: Ledger) -> None:
+    send_job(ledger, "2.25.1")
+    (first,) = ledger.claim_deliveries("d")
+    assert not ledger.delivery_replaced(first.delivery_id, "e", error="x", evidence=[])
+
+
+def test_another_job_waits_for_the_stand_in(ledger: Ledger) -> None:
+    send_job(ledger, "2.25.1", rule="one")
+    (first,) = ledger.claim_deliveries("d")
+    ledger.delivery_replaced(first.delivery_id, "d", error="x", evidence=[stand_in("2.25.2")])
+    other = send_job(ledger, "2.25.1", rule="two")
+    assert other.state is JobState.SENDING
+    (second,) = ledger.claim_deliveries("d")
+    ledger.delivery_failed(second.delivery_id, "d", error="refused", retry=False)
+    assert ledger.get(other.job_id).state is JobState.FAILED
+    folder = Path("results")
+    assert second.path == folder / "2.25.2.dcm"
+
+
+def test_report_waits_while_its_segmentation_is_to_be_sent(
+    ledger: Ledger, clock: StoppedClock
+) -> None:
+    job = send_job(ledger, "2.25.1")  # a report
+    (report,) = ledger.claim_deliveries("d")
+    seg = stand_in("2.25.2", EvidenceKind.SEG)
+    ledger.delivery_accompanied(report.delivery_id, evidence=[seg])
+    ledger.delivery_postponed(report.delivery_id, "d", error="waits")
+    clock.pass_seconds(10)
+    claimed = ledger.claim_deliveries("d", limit=10)
+    assert sorted(item.kind for item in claimed) == ["seg", "sr"]
+    assert {item.attempts for item in claimed} == {1}  # being put off is no attempt
+    later = next(item for item in claimed if item.kind == "seg")
+    ledger.delivery_failed(later.delivery_id, "d", error="busy", retry=True)
+    ledger.release_deliveries("d")
+    assert ledger.claim_deliveries("d") == []
+    clock.pass_seconds(10)
+    claimed = ledger.claim_deliveries("d")
+    assert len(claimed) == 2
+    ledger.delivery_done(later.delivery_id, "d")
+    ledger.delivery_done(report.delivery_id, "d")
+    assert ledger.get(job.job_id).state is JobState.DELIVERED

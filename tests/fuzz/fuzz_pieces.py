@@ -99,7 +99,7 @@ def _read_changes(data: bytes) -> list[Change]:
     return [Change(kind % KINDS, where % 4096, what) for where, kind, what in found]
 
 
-changes = st.binary(max_size=4 * MOST_CHANGES).map(_read_changes)
+changes = st.binary(min_size=4, max_size=4 * MOST_CHANGES).map(_read_changes)
 """How something is damaged: one draw for all of a case, which is what draws cost."""
 
 

@@ -82,7 +82,8 @@ def rungs_for(peer: Peer, form: str) -> tuple[Rung, ...]:
     if form in PICTURES:
         return tuple(tuple(each.split("+")) for each in peer.results or tuple(PICTURES))
     if form in REPORTS:
-        return tuple((each,) for each in peer.reports or tuple(REPORTS))
+        reports: Sequence[str] = peer.reports or tuple(REPORTS)
+        return tuple((each,) for each in reports)
     if form == KEY_OBJECT:  # without it the picture is still there
         return ((KEY_OBJECT,), (NOTHING,))
     return ()

@@ -265,6 +265,7 @@ def test_lost_answer_leads_to_the_same_object_again(sender: Sender, tmp_path: Pa
     assert len(set(copies)) == 1
 
 
+@pytest.mark.slow  # about a hundred attempts in vain
 def test_day_without_archive_is_outlasted(tmp_path: Path, sender: Sender) -> None:
     (tmp_path / "again").mkdir()
     sender = Sender(

@@ -57,7 +57,7 @@ fuzz: $(DEV)
 	wait $$other && exit $$one
 
 # About half of the work.
-FUZZ_HALF := association_request or walk or messages or folder or configuration
+FUZZ_HALF := association_request or walk or messages or folder or configuration or pointing
 
 bench: $(DEV)
 	@for script in tests/benchmarks/*_bench.py; do \

@@ -1,5 +1,7 @@
 """What is damaged: real requests, messages, images and objects that point at lesions."""
 
+import atexit
+import shutil
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -59,6 +61,7 @@ class SeedStudy:
 def seed_study() -> SeedStudy:
     """Write the study once in a process."""
     folder = Path(mkdtemp(prefix="onconode-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     images, others, packed = folder / "ct", folder / "pointing", folder / "enhanced"
     volume, mask = ct_of(ball(4.0), shape=SHAPE)
     write_ct_series(volume, images, name="fuzz")

@@ -252,8 +252,10 @@ def test_storescp_over_tls_gets_the_results(
         assert outcome.accepted
         assert len(list(received.iterdir())) == 1
         assert echo(peer, calling_ae_title="ONCONODE", settings=DELIVER) > 0
-    answers = {answer.transfer_syntax_uid: answer.accepted for answer in heard["storescp"]}
-    assert answers == {"1.2.840.10008.1.2": True, "1.2.840.10008.1.2.1": False}
+    accepted = {answer.transfer_syntax_uid for answer in heard["storescp"] if answer.accepted}
+    refused = {answer.transfer_syntax_uid for answer in heard["storescp"] if not answer.accepted}
+    assert accepted == {"1.2.840.10008.1.2"}
+    assert "1.2.840.10008.1.2.1" in refused  # and what else it might be transcoded to
 
 
 def test_a_peer_that_is_not_there_is_no_fault_of_tls(

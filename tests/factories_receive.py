@@ -1,7 +1,6 @@
 """Small objects to send, a listener to send them to, and a sender that says what it is told."""
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pydicom
-import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_RJ
+from tools import require_dcmtk
 
 from node.config.settings import NodeSettings, Peer
 from node.receive.association_log import AssociationLog
@@ -179,7 +179,15 @@ def associated(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_TIMEOUT_S
     for sop_class, syntaxes in contexts or ((CTImageStorage, (ExplicitVRLittleEndian,)),):
         ae.add_requested_context(sop_class, list(syntaxes))
-    association = ae.associate("127.0.0.1", port, ae_title=called)
+    heard: list[type] = []
+    association = ae.associate(
+        "127.0.0.1",
+        port,
+        ae_title=called,
+        evt_handlers=[(evt.EVT_PDU_RECV, lambda event: heard.append(type(event.pdu)))],
+    )
+    # A thread that wakes after the rejected connection is closed calls it aborted.
+    association.is_rejected |= A_ASSOCIATE_RJ in heard
     try:
         yield association
     finally:
@@ -216,11 +224,8 @@ def run_dcmtk(
     program: str, *arguments: Any, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of dcmtk; skips the test where it is not installed."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} (dcmtk) is not installed")
     result = subprocess.run(
-        (found, *map(str, arguments)),
+        (require_dcmtk(program), *map(str, arguments)),
         env={**os.environ, "TCP_NODELAY": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,34 +11,26 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from tools import require_tool
 
 from node.domain.geometry import Geometry
 
 PIXELMED_JAR = Path(os.environ.get("PIXELMED_JAR", "/usr/share/java/pixelmed.jar"))
 
 
-def find_tool(name: str) -> str:
-    """Path of a program, looked for beside the interpreter first."""
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 def dciodvfy_errors(path: Path) -> list[str]:
     """Errors that dciodvfy finds in one object."""
-    return _errors([find_tool("dciodvfy"), "-new", str(path)])
+    return _errors([require_tool("dciodvfy"), "-new", str(path)])
 
 
 def dcentvfy_errors(paths: Sequence[Path]) -> list[str]:
     """Errors that dcentvfy finds between objects of one study."""
-    return _errors([find_tool("dcentvfy"), *map(str, paths)])
+    return _errors([require_tool("dcentvfy"), *map(str, paths)])
 
 
 def pixelmed_sr_errors(path: Path) -> list[str]:
     """Errors that PixelMed's validator finds in a structured report."""
-    java = find_tool("java")
+    java = require_tool("java")
     if not PIXELMED_JAR.exists():
         pytest.skip("pixelmed.jar is not installed")
     limits = [f"-Djdk.xml.xpath{name}Limit=0" for name in ("TotalOp", "ExprOp", "ExprGrp")]
@@ -63,7 +53,7 @@ def decode_with_dcmqi(seg: Path, folder: Path, geometry: Geometry) -> tuple[NDAr
         Foreground voxels that dcmqi places between the voxels of the grid, or outside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [find_tool("segimage2itkimage"), "--inputDICOM", str(seg)]
+    command = [require_tool("segimage2itkimage"), "--inputDICOM", str(seg)]
     command += ["--outputDirectory", str(folder), "--outputType", "nrrd"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     images = sorted(folder.glob("*.nrrd"))

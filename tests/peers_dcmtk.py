@@ -1,7 +1,6 @@
 """dcmtk's storescp as a peer: started on a free port, stopped at the end of the test."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tools import require_dcmtk
 
 from node.config.settings import Peer
 
@@ -42,9 +41,7 @@ def running_storescp(
     ``options`` are storescp's own, e.g. ``"+xi"`` for Implicit VR only, ``"--refuse"``,
     ``"--abort-after"``.
     """
-    program = shutil.which("storescp")
-    if program is None:
-        pytest.skip("storescp (dcmtk) is not installed")
+    program = require_dcmtk("storescp")
     received = folder / "received"
     received.mkdir(parents=True, exist_ok=True)
     port = free_port()

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -36,8 +37,21 @@ def require_tool(name: str) -> Path:
         beside = Path(sys.executable).parent
         found = shutil.which(name, path=str(beside)) or shutil.which(name)
         found = found or shutil.which(name, path="/usr/sbin:/sbin")
-    if found:
-        return Path(found)
+    return Path(found) if found else _miss(name)
+
+
+def require_dcmtk(name: str) -> str:
+    """Return a program of dcmtk, and never the one of that name that pynetdicom installs.
+
+    Skips or fails as ``require_tool`` does. pynetdicom's lie beside the running Python, where an
+    active virtual environment looks first.
+    """
+    beside = Path(sys.executable).parent
+    folders = [each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != beside]
+    return shutil.which(name, path=os.pathsep.join(folders)) or _miss(f"{name} (dcmtk)")
+
+
+def _miss(name: str) -> NoReturn:
     reason = f"{MISSING}: {name}"
     if tools_are_required():
         pytest.fail(f"{reason} ({REQUIRE_VARIABLE} is set)", pytrace=False)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
@@ -69,6 +70,7 @@ def open_association(
     # The reactor aborts idle associations; a peer may be silent as long as one answer may take.
     entity.network_timeout = settings.dimse_timeout_s or None
     connected: list[bool] = []
+    rejections: list[A_ASSOCIATE_RJ] = []
     association = entity.associate(
         peer.host,
         peer.port,
@@ -78,6 +80,7 @@ def open_association(
         tls_args=tls.arguments if tls is not None else None,
         evt_handlers=[
             (evt.EVT_CONN_OPEN, _send_at_once, [connected]),
+            (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
             (evt.EVT_CONN_OPEN, limit_answers, [settings.maximum_pdu_bytes, maximum_message_bytes]),
             *handlers,
         ],
@@ -88,7 +91,7 @@ def open_association(
         if not association.is_established:
             if association.acceptor.primitive is not None and association.rejected_contexts:
                 raise NothingAccepted(peer.name)
-            reason = _why_not(association) if connected else "no connection"
+            reason = _why_not(rejections) if connected else "no connection"
             raise TryLater(f"{peer.name}: {(tls.reason if tls else '') or reason}")
         hold_reactor_for_answers(association)
         yield association
@@ -107,9 +110,17 @@ def _send_at_once(event: evt.Event, connected: list[bool]) -> None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _why_not(association: Association) -> str:
-    if association.is_rejected:
-        answer = association.acceptor.primitive
-        reason = getattr(answer, "reason_str", "")
-        return f"association rejected: {reason}" if reason else "association rejected"
-    return "association aborted, or no answer to the request"
+def _note_rejection(event: evt.Event, rejections: list[A_ASSOCIATE_RJ]) -> None:
+    # The association itself says "aborted" of a peer that rejects before this side's thread,
+    # which waits for the connection, has woken: the connection is closed again by then.
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu)
+
+
+def _why_not(rejections: Sequence[A_ASSOCIATE_RJ]) -> str:
+    if not rejections:
+        return "association aborted, or no answer to the request"
+    try:
+        return f"association rejected: {rejections[0].reason_str}"
+    except ValueError:  # PS3.8 does not know the numbers
+        return "association rejected"

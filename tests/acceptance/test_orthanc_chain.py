@@ -1,9 +1,7 @@
 """Orthanc is the PACS: results arrive there, and it routes studies to the node by itself."""
 
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from judges_dicom import dcentvfy_errors, dciodvfy_errors, pixelmed_sr_errors
 from peers_orthanc import Orthanc, running_orthanc
 from running_node import AE_TITLE, JOB_S, RunningNode
 from small_study import write_small_study
+from tools import require_dcmtk
 
 from node.emulate.modality import send_files
 from node.emulate.phantom import WrittenSeries, write_case
@@ -86,21 +85,11 @@ def forward_to_node(node: RunningNode, orthanc: Orthanc, study_instance_uid: str
     node.wait_for(is_done, "Orthanc to forward the study", 60)
 
 
-def find_storescu() -> str:
-    """dcmtk's, never the one of that name that pynetdicom puts beside the interpreter."""
-    beside = Path(sys.executable).parent
-    folders = [f for f in os.environ["PATH"].split(os.pathsep) if Path(f) != beside]
-    found = shutil.which("storescu", path=os.pathsep.join(folders))
-    if found is None:
-        pytest.skip("storescu (dcmtk) is not installed")
-    return found
-
-
 def test_storescu_sends_the_sample_study_and_the_results_arrive_in_orthanc(
     node: RunningNode, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     study = write_case("brain1", tmp_path / "study")
-    command = [find_storescu(), "-R", "+sd", "-aet", "STORESCU", "-aec", AE_TITLE]
+    command = [require_dcmtk("storescu"), "-R", "+sd", "-aet", "STORESCU", "-aec", AE_TITLE]
     command += ["127.0.0.1", str(node.port), str(tmp_path / "study")]
     environment = os.environ | {"TCP_NODELAY": "1"}
     sent = subprocess.run(command, env=environment, timeout=60, capture_output=True, check=False)

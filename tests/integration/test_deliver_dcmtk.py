@@ -1,15 +1,17 @@
 """Sending to dcmtk's storescp, and to peers that misbehave."""
 
 import socket
+import threading
 import time
 
 import pytest
 from factories_report import axes, make_labels, make_report, make_series
 from peers_dcmtk import free_port, running_storescp
 from pydicom import dcmread
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 
 from node.config.settings import DeliverSettings, Peer, ReportSettings
+from node.deliver.association import open_association
 from node.deliver.c_echo import echo
 from node.deliver.c_store import send_objects
 from node.domain.errors import TryLater
@@ -173,3 +175,37 @@ def test_an_unreadable_file_fails_alone(tmp_path, results):
     assert (bad.accepted, bad.retry) == (False, False)
     assert (missing.accepted, missing.retry) == (False, False)
     assert good.accepted
+
+
+def test_a_rejection_is_told_however_late_this_side_wakes():
+    """The connection is closed again before ``associate`` has looked at it."""
+    closed = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reject():
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07")
+            connection.close()
+
+        thread = threading.Thread(target=reject)
+        thread.start()
+        peer = Peer(name="strict", ae_title="STRICT", port=server.getsockname()[1])
+        late = [
+            (evt.EVT_CONN_CLOSE, lambda _: closed.set()),
+            (evt.EVT_REQUESTED, lambda _: closed.wait(5)),
+        ]
+        with (
+            pytest.raises(TryLater) as told,
+            open_association(
+                peer,
+                contexts=[build_context(VERIFICATION)],
+                calling_ae_title="ONCONODE",
+                settings=SETTINGS,
+                handlers=late,
+            ),
+        ):
+            pass
+        thread.join()
+    assert closed.is_set()
+    assert str(told.value) == "strict: association rejected: Called AE title not recognised"

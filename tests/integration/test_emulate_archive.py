@@ -11,8 +11,8 @@ import time
 
 import pytest
 from factories_images import only_series
-from judges_dicom import find_tool
 from pydicom import dcmread
+from tools import require_dcmtk
 
 from node.domain.errors import TryLater
 from node.emulate.archive import OUT_OF_RESOURCES, SUCCESS, Archive, Faults
@@ -115,7 +115,7 @@ def test_dcmtk_may_echo_and_send(paths, archive):
     peer = [archive.host, str(archive.port)]
     for tool, arguments in (("echoscu", []), ("storescu", [str(path) for path in paths])):
         done = subprocess.run(
-            [find_tool(tool), *peer, *arguments],
+            [require_dcmtk(tool), *peer, *arguments],
             env=environment,
             capture_output=True,
             text=True,

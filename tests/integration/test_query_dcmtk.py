@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from factories_receive import (
     write_file,
 )
 from peers_dcmtk import free_port, wait_for_port
+from tools import require_dcmtk
 
 from node.cli import main
 from node.cli.exit_codes import ExitCode
@@ -38,9 +38,7 @@ def node_port() -> int:
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory, node_port: int) -> Iterator[Peer]:
-    program = shutil.which("dcmqrscp")
-    if program is None:
-        pytest.skip("dcmqrscp (dcmtk) is not installed")
+    program = require_dcmtk("dcmqrscp")
     folder = tmp_path_factory.mktemp("dcmqrscp")
     (folder / "db").mkdir()
     port = free_port()

@@ -11,8 +11,9 @@ from factories_report import (
     make_report,
     make_series,
 )
-from judges_dicom import dcentvfy_errors, dciodvfy_errors, decode_with_dcmqi, find_tool
+from judges_dicom import dcentvfy_errors, dciodvfy_errors, decode_with_dcmqi
 from pydicom import dcmread
+from tools import require_tool
 
 from node.config.settings import ReportSettings
 from node.report import write
@@ -113,12 +114,12 @@ def test_chinese_names(tmp_path, character_set):
 def test_dcmtk_reads_both(tmp_path):
     _, _, (seg, sr) = _write(tmp_path, axes(shape=SHAPE), 3)
     dump = subprocess.run(
-        [find_tool("dsrdump"), "-Ec", str(sr)], capture_output=True, text=True, check=True
+        [require_tool("dsrdump"), "-Ec", str(sr)], capture_output=True, text=True, check=True
     )
     assert not [line for line in dump.stderr.splitlines() if line.startswith(("E:", "F:"))]
     assert "Probability of cancer" in dump.stdout
     dump = subprocess.run(
-        [find_tool("dcmdump"), "-q", str(seg)], capture_output=True, text=True, check=True
+        [require_tool("dcmdump"), "-q", str(seg)], capture_output=True, text=True, check=True
     )
     assert "SegmentSequence" in dump.stdout
 

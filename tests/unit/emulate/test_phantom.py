@@ -5,8 +5,8 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from judges_dicom import find_tool
 from pydicom import dcmread
+from tools import require_tool
 
 from node.emulate.phantom import CASES, ORIENTATIONS, Flaw, load_case, write_case
 
@@ -88,7 +88,7 @@ def test_other_content_has_other_uids(tmp_path):
 
 @pytest.mark.parametrize("orientation", ["native", "axial", "oblique"])
 def test_dciodvfy_finds_no_error(tmp_path, orientation):
-    dciodvfy = find_tool("dciodvfy")
+    dciodvfy = require_tool("dciodvfy")
     written = write_case("brain1", tmp_path, orientation=orientation)
     told = subprocess.run(
         [dciodvfy, "-new", written.paths[3]], capture_output=True, text=True, check=False

@@ -5,9 +5,9 @@ import subprocess
 import numpy as np
 import pytest
 from factories_images import checked_series, edit_files, set_pixels
-from judges_dicom import find_tool
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate, generate_frames
+from tools import require_tool
 
 from node.domain.errors import InputRejected
 from node.emulate.phantom import write_case
@@ -46,7 +46,7 @@ def series(tmp_path):
 def convert(paths, command, expected_syntax):
     """Run a converter over the files; they then have the expected transfer syntax."""
     tool, *options = command
-    program = find_tool(tool)
+    program = require_tool(tool)
     out = paths[0].parent.with_name("converted")
     out.mkdir()
     for path in paths:

@@ -5,8 +5,8 @@ import subprocess
 import numpy as np
 import pytest
 from factories_images import checked_series, edit_files, write_enhanced
-from judges_dicom import find_tool
 from pydicom import dcmread
+from tools import require_tool
 
 from node.domain.errors import InputRejected
 from node.emulate.phantom import write_case
@@ -69,7 +69,7 @@ def test_compressed_frames(tmp_path, paths, classic, command):
     out = tmp_path / "converted"
     out.mkdir()
     tool, *options = command
-    subprocess.run([find_tool(tool), *options, path, out / path.name], check=True)
+    subprocess.run([require_tool(tool), *options, path, out / path.name], check=True)
     assert np.array_equal(read(out / path.name).voxels, classic.voxels)
 
 

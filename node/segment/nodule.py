@@ -28,6 +28,12 @@ MAXIMUM_DISTANCE_MM = 2.5
 CENTRED_MM = 1.0
 #: Extents that are tried, in those of the spec: masses are larger than nodules.
 WIDENINGS = (1.0, 2.0, 4.0)
+#: A part seen at the next extent replaces a whole-looking one that it holds, if it is this many
+#: times larger: twice the diameter. A network that sees nothing but the inside of a mass marks
+#: some of it as a nodule that ends before the border.
+MASS_RATIO = 8.0
+#: Share of the smaller part that the larger one must hold.
+_HELD = 0.5
 #: Pixels from the border of a patch at which a lesion counts as cut off.
 _BORDER = 2
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), np.int8)
@@ -114,22 +120,46 @@ class _View:
 def _look(volume: Volume, prompt: Prompt, network: NoduleNetwork, threshold: float) -> _View:
     """Look round a point as wide as its nodule needs."""
     best: _View | None = None
+    was_whole = False
     for widening in WIDENINGS:
-        view = _glance(volume, prompt, network, threshold=threshold, widening=widening)
-        middle = None if view.part is None else _middle_of(view, volume.geometry)
-        if middle and np.linalg.norm(np.subtract(prompt.point_lps_mm, middle)) > CENTRED_MM:
-            # Outlines are better seen from the middle of a nodule than from its edge.
-            centred = replace(prompt, point_lps_mm=middle)
-            second = _glance(volume, centred, network, threshold=threshold, widening=widening)
-            view = view if second.part is None else second
-        if best is None or view.part is not None:
-            best = view
-        if view.part is None or not _is_cut_off(
-            view, volume.geometry, network.spec.widen(widening)
-        ):
+        view = _stare(volume, prompt, network, threshold=threshold, widening=widening)
+        if view.part is None:
+            best = best or view
+            break
+        if was_whole and not (best and _is_mass_round(view, best)):
+            break
+        best = view
+        was_whole = not _is_cut_off(view, volume.geometry, network.spec.widen(widening))
+        if view.probability.shape == volume.voxels.shape:
             break
     assert best is not None
     return best
+
+
+def _stare(
+    volume: Volume, prompt: Prompt, network: NoduleNetwork, *, threshold: float, widening: float
+) -> _View:
+    """Look at one extent, and again from the middle of what was found."""
+    view = _glance(volume, prompt, network, threshold=threshold, widening=widening)
+    middle = None if view.part is None else _middle_of(view, volume.geometry)
+    if not middle or np.linalg.norm(np.subtract(prompt.point_lps_mm, middle)) <= CENTRED_MM:
+        return view
+    # Outlines are better seen from the middle of a nodule than from its edge.
+    centred = replace(prompt, point_lps_mm=middle)
+    second = _glance(volume, centred, network, threshold=threshold, widening=widening)
+    return view if second.part is None else second
+
+
+def _is_mass_round(wide: _View, narrow: _View) -> bool:
+    """Tell whether the part of a wide view is a mass that the narrow view saw but a bit of."""
+    assert wide.part is not None
+    assert narrow.part is not None
+    inside = np.argwhere(narrow.part) + [
+        near.start - far.start for near, far in zip(narrow.box, wide.box, strict=True)
+    ]
+    inside = inside[((inside >= 0) & (inside < wide.part.shape)).all(axis=1)]
+    held = np.count_nonzero(wide.part[tuple(inside.T)]) / np.count_nonzero(narrow.part)
+    return bool(held >= _HELD and wide.part.sum() >= MASS_RATIO * narrow.part.sum())
 
 
 def _glance(

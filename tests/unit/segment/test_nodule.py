@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from factories_nodules import CENTRE, ball, ct_of
+from scipy import ndimage
 
 from node.domain.prompt import Prompt
 from node.segment.lesions import LesionSpec
@@ -37,6 +38,16 @@ class SeesNear:
     def predict_on_batch(self, images):
         is_near = images[..., 3:] * SPEC.distance_mm < 7.0
         return np.where(is_near, 10 * (images[..., 1:2] + 0.15), -10.0)
+
+
+class LostInside:
+    """Where all is soft tissue it marks a bit round the point, elsewhere all soft tissue."""
+
+    def predict_on_batch(self, images):
+        is_soft = images[..., 1:2] > -0.15
+        is_lost = is_soft.mean(axis=(1, 2, 3), keepdims=True) > 0.9
+        is_near = images[..., 3:] * SPEC.distance_mm < 3.0
+        return np.where(is_soft & (is_near | ~is_lost), 10.0, -10.0)
 
 
 def find(volume, *prompts, model=None):
@@ -117,6 +128,28 @@ def test_specks_are_told_as_too_small():
 def test_a_mass_larger_than_the_patch_is_seen_whole():
     volume, mask = ct_of(ball(20.0), spacing_mm=(2.0, 1.0, 1.0), shape=(31, 80, 80))
     found = find(volume, at(3.0, 0, 0))  # the patch is 22 mm wide
+    assert dice(found.segmentation.labels > 0, mask) > 0.9
+
+
+def test_a_bit_of_a_mass_is_not_taken_for_a_nodule():
+    volume, mask = ct_of(ball(20.0), spacing_mm=(2.0, 1.0, 1.0), shape=(31, 80, 80))
+    found = find(volume, at(0, 0, 0), model=LostInside())
+    assert dice(found.segmentation.labels > 0, mask) > 0.9
+
+
+def test_a_nodule_seen_whole_is_not_traded_for_its_surroundings():
+    """Though a wider view makes it some four times as large."""
+    volume, mask = ct_of(ball(5.0), spacing_mm=(1.0, 1.0, 1.0), shape=(40, 80, 80))
+    network = NoduleNetwork(MarksSoftTissue(), SPEC)
+    predict = network.predict_point
+
+    def predict_point(*arguments, widening):
+        box, seen = predict(*arguments, widening=widening)
+        grown = ndimage.binary_dilation(seen > 0.5, iterations=2).astype(np.float16)
+        return box, seen if widening == 1.0 else grown
+
+    network.predict_point = predict_point
+    found = find_nodules(volume, [at(0, 0, 0)], network, LESIONS, model_digest="d")
     assert dice(found.segmentation.labels > 0, mask) > 0.9
 
 

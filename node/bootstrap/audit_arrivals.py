@@ -17,14 +17,15 @@ from node.storage.associations import NOT_ACCEPTED, AssociationRecord, Associati
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.message import Outcome, Participant
+from node.telemetry.audit.throttle import Throttle
 from node.telemetry.audit.trail import AuditTrail
 
 log = structlog.get_logger()
 
 MAXIMUM_WAITING = 10_000
 ALERT_EVERY_S = 60.0
-MAXIMUM_ALERTS = 256
-"""Kinds of refusals that are told apart; all further ones share one."""
+LOGIN_EVERY_S = 3600.0
+"""A machine that shows its certificate again within this time is told of no second time."""
 
 
 @dataclass(kw_only=True)
@@ -33,14 +34,6 @@ class _Arrival:
 
     instances: Counter[str] = field(default_factory=Counter)
     sample: Path
-
-
-@dataclass(kw_only=True)
-class _Repeated:
-    """Refusals of one kind: when the next one may be told, and how many were not."""
-
-    not_before_s: float = float("-inf")
-    untold: int = 0
 
 
 class ReceivingAudit:
@@ -57,10 +50,10 @@ class ReceivingAudit:
 
     def __init__(self, trail: AuditTrail, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._trail = trail
-        self._clock = clock
         self._arrivals: dict[tuple[str, str], _Arrival] = {}
         self._events: queue.Queue[Callable[[], None] | None] = queue.Queue(MAXIMUM_WAITING)
-        self._alerts: dict[tuple[str, str, str], _Repeated] = {}
+        self._alerts = Throttle(every_s=ALERT_EVERY_S, clock=clock)
+        self._logins = Throttle(every_s=LOGIN_EVERY_S, clock=clock)
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -72,6 +65,8 @@ class ReceivingAudit:
         """An association was opened, refused, or has ended."""
         if record.result in NOT_ACCEPTED:
             self._put(partial(self._alert, record))
+        elif record.result is AssociationResult.OPEN and record.certificate:
+            self._put(partial(self._tell_login, record))
         elif record.result is not AssociationResult.OPEN and record.objects_stored:
             self._put(partial(self._flush, record.calling_ae_title, address=record.address))
 
@@ -135,29 +130,13 @@ class ReceivingAudit:
 
         Whoever is refused may try a thousand times a second, and must not fill the disk by it.
         """
-        repeated = self._repeated(record)
-        now = self._clock()
-        if now < repeated.not_before_s:
-            repeated.untold += 1
+        untold = self._alerts.admit((record.address, record.calling_ae_title, record.rejection))
+        if untold is None:
             return
         what = "association refused" if record.rejection else "no association came about"
         why = f"{what}: {record.reason or record.rejection or record.result}"
-        if repeated.untold:
-            why += f" ({repeated.untold} more like it since the last alert)"
-        repeated.untold, repeated.not_before_s = 0, now + ALERT_EVERY_S
-        self._tell_alert(record, why)
-
-    def _repeated(self, record: AssociationRecord) -> "_Repeated":
-        key = (record.address, record.calling_ae_title, record.rejection)
-        if key not in self._alerts and len(self._alerts) >= MAXIMUM_ALERTS:
-            now = self._clock()
-            for old in [k for k, each in self._alerts.items() if each.not_before_s <= now]:
-                del self._alerts[old]
-        if key not in self._alerts and len(self._alerts) >= MAXIMUM_ALERTS:
-            key = ("", "", "")
-        return self._alerts.setdefault(key, _Repeated())
-
-    def _tell_alert(self, record: AssociationRecord, why: str) -> None:
+        if untold:
+            why += f" ({untold} more like it since the last alert)"
         who = record.calling_ae_title or record.address
         self._trail.record(
             events.security_alert(
@@ -165,15 +144,17 @@ class ReceivingAudit:
                 kind=codes.NODE_AUTHENTICATION,
                 description=why,
                 subject=who,
-                peer=Participant(
-                    user_id=who,
-                    alternative_user_id=f"AETITLES={record.calling_ae_title}",
-                    address=record.address,
-                    is_requestor=True,
-                ),
+                peer=_caller(record, who),
                 outcome=Outcome.MINOR_FAILURE,
             )
         )
+
+    def _tell_login(self, record: AssociationRecord) -> None:
+        """Tell of a machine that showed a certificate which the node trusts, and may associate."""
+        kind = (record.address, record.calling_ae_title, record.certificate)
+        if self._logins.admit(kind) is not None:
+            user = _caller(record, record.certificate)
+            self._trail.record(events.user_authentication(self._trail.node, user=user))
 
 
 class AuditedInstanceStore(InstanceStore):
@@ -205,4 +186,13 @@ def _sender(ae_title: str, *, address: str = "") -> Participant:
         role=codes.SOURCE,
         is_requestor=True,
         address=address,
+    )
+
+
+def _caller(record: AssociationRecord, user_id: str) -> Participant:
+    return Participant(
+        user_id=user_id,
+        alternative_user_id=f"AETITLES={record.calling_ae_title}",
+        address=record.address,
+        is_requestor=True,
     )

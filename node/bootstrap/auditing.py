@@ -2,14 +2,15 @@
 
 import getpass
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from node.bootstrap.parts import Parts
 from node.dicom.patient import read_patient_id
 from node.domain.errors import SetupFault
 from node.jobs.job import IN_PEER, Delivery, DeliveryState, Job
+from node.jobs.open_work import OpenFile
 from node.storage.anchors import note_anchor
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.chain import HEAD, read_head
@@ -84,6 +85,21 @@ def tell_access(trail: AuditTrail, parts: Parts, job: Job) -> None:
     sample = received[0].instance.path if received else None
     share = share_of(trail, job.study_instance_uid, counts, sample)
     trail.record(events.instances_accessed(trail.node, study=share))
+
+
+def tell_export(trail: AuditTrail, files: Iterable[OpenFile], place: Path) -> None:
+    """The user of this process takes objects out of the node's custody; one message a study."""
+    by_study = defaultdict(list)
+    for file in files:
+        by_study[file.study_instance_uid].append(file)
+    for study, of_study in sorted(by_study.items()):
+        counts = Counter(file.sop_class_uid for file in of_study)
+        share = share_of(trail, study, counts, of_study[0].path)
+        trail.record(
+            events.data_export(
+                trail.node, by=name_of_user(), to=place.resolve().as_uri(), study=share
+            )
+        )
 
 
 def audit_deliveries(

@@ -4,7 +4,7 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from node import __version__
+from node.bootstrap.auditing import open_trail, tell_export
 from node.bootstrap.backup_places import (
     AUDIT,
     CONFIG,
@@ -26,9 +27,10 @@ from node.bootstrap.backup_places import (
     SPOOLED,
     SQLITE_COPY,
 )
+from node.bootstrap.parts import Parts
 from node.config.settings import NodeSettings, Settings
 from node.domain.errors import Problem, SetupFault, TryLater
-from node.jobs.open_work import OpenWork, find_open_work
+from node.jobs.open_work import OpenFile, OpenWork, find_open_work
 from node.storage.archive import ArchiveWriter, Manifest, writing_archive
 from node.storage.clock import utc_now
 from node.storage.database import open_as_it_is, sqlite_url
@@ -117,7 +119,10 @@ def back_up(
                         facts |= {"database": copied.backend, "schema": copied.schema}
                         work = copied.work
                         if spool:
-                            left_out += _add_open_work(archive, work, node.data_dir.resolve())
+                            taken, gone = _add_open_work(archive, work, node.data_dir.resolve())
+                            left_out += gone
+                            # before the file gets its name: what is out has been told of
+                            tell_export(open_trail(Parts(settings=settings), "cli"), taken, place)
             _add_tree(archive, config_dir, CONFIG, without=OF_THE_SOFTWARE)
             if models:
                 _add_tree(archive, node.models_dir, MODELS)
@@ -215,23 +220,23 @@ def _dump(engine: Engine, url: str, file: Path) -> _CopiedDatabase:
             )
 
 
-def _add_open_work(archive: ArchiveWriter, work: OpenWork, data_dir: Path) -> Iterable[Path]:
-    """Add the files of open work; return those that are not there any more."""
-    gone = []
-    for path in dict.fromkeys([*work.objects, *work.results]):
-        try:
-            name = path.relative_to(data_dir)
-        except ValueError:
-            gone.append(path)
-            continue
-        if name.parts[0] not in SPOOLED:
-            gone.append(path)
+def _add_open_work(
+    archive: ArchiveWriter, work: OpenWork, data_dir: Path
+) -> tuple[list[OpenFile], list[Path]]:
+    """Add the files of open work; return them, and those that are not there any more."""
+    taken, gone = [], []
+    for file in (*work.objects, *work.results):
+        name = file.path.relative_to(data_dir) if file.path.is_relative_to(data_dir) else Path()
+        if name.parts[:1] not in [(folder,) for folder in SPOOLED]:
+            gone.append(file.path)
             continue
         try:
-            archive.add_file(path, f"{DATA}/{name.as_posix()}")
+            archive.add_file(file.path, f"{DATA}/{name.as_posix()}")
         except FileNotFoundError:
-            gone.append(path)
-    return gone
+            gone.append(file.path)
+        else:
+            taken.append(file)
+    return taken, gone
 
 
 def _add_tree(

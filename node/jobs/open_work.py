@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, select
+from sqlalchemy import ColumnElement, Engine, Select, delete, exists, select
 from sqlalchemy.orm import Session
 
 from node.jobs.job import CommitmentState, DeliveryState
@@ -32,19 +32,34 @@ TO_SEND = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenWork:
-    """What is not finished.
+class OpenFile:
+    """A file that open work needs.
 
     Parameters
     ----------
-    objects : tuple of Path
+    path : Path
+    study_instance_uid, sop_class_uid : str
+    """
+
+    path: Path
+    study_instance_uid: str
+    sop_class_uid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenWork:
+    """What is not finished; each file stands once.
+
+    Parameters
+    ----------
+    objects : tuple of OpenFile
         Received objects of studies that wait for a job, or whose job is not done or failed.
-    results : tuple of Path
+    results : tuple of OpenFile
         Objects that a destination has not taken, or may yet prove to have lost.
     """
 
-    objects: tuple[Path, ...]
-    results: tuple[Path, ...]
+    objects: tuple[OpenFile, ...]
+    results: tuple[OpenFile, ...]
 
 
 def find_open_work(session: Session) -> OpenWork:
@@ -54,14 +69,23 @@ def find_open_work(session: Session) -> OpenWork:
         JobRow.state.in_([*TO_PROCESS, JobState.FAILED.value]),
     )
     objects = (
-        select(InstanceRow.path)
+        select(InstanceRow.path, InstanceRow.study_instance_uid, InstanceRow.sop_class_uid)
         .join(StudyRow, StudyRow.study_instance_uid == InstanceRow.study_instance_uid)
         .where(StudyRow.assembled_digest.is_(None) | unfinished)
     )
-    results = select(DeliveryRow.path).where(DeliveryRow.state.in_(TO_SEND) | _may_be_lost())
-    return OpenWork(
-        objects=tuple(sorted({Path(path) for path in session.scalars(objects)})),
-        results=tuple(sorted({Path(path) for path in session.scalars(results)})),
+    results = (
+        select(DeliveryRow.path, JobRow.study_instance_uid, DeliveryRow.sop_class_uid)
+        .join(JobRow, JobRow.job_id == DeliveryRow.job_id)
+        .where(DeliveryRow.state.in_(TO_SEND) | _may_be_lost())
+    )
+    return OpenWork(objects=_files(session, objects), results=_files(session, results))
+
+
+def _files(session: Session, query: Select[str, str, str]) -> tuple[OpenFile, ...]:
+    by_path = {path: (path, study, sop_class) for path, study, sop_class in session.execute(query)}
+    return tuple(
+        OpenFile(path=Path(path), study_instance_uid=study, sop_class_uid=sop_class)
+        for path, study, sop_class in sorted(by_path.values())
     )
 
 

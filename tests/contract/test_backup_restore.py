@@ -1,11 +1,13 @@
 """A node's state goes into a backup and comes back elsewhere, over both databases."""
 
+import getpass
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -26,6 +28,7 @@ from node.storage.clock import utc_now
 from node.storage.database import open_database, sqlite_url
 from node.storage.instances import InstanceStore, ReceivedInstance
 from node.storage.spool import Spool
+from node.telemetry.audit.verify import read_records
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -218,6 +221,32 @@ def test_what_was_open_goes_on_elsewhere_and_what_was_delivered_does_not(
         job = ledger.claim("worker")
         assert job is not None
         assert job.study_instance_uid == QUEUED
+
+
+def exports(site: Site) -> dict[str, tuple[str, list[str]]]:
+    """Study -> where it was exported to, and the SOP classes."""
+    folder = site.data_dir / "audit"
+    found = {}
+    for record in read_records(folder) if folder.exists() else ():
+        message = ET.fromstring(record["xml"])
+        assert message.find("EventIdentification/EventID").get("csd-code") == "110106"
+        person, _, media = message.findall("ActiveParticipant")
+        assert person.get("UserID") == getpass.getuser()
+        study = message.find("ParticipantObjectIdentification").get("ParticipantObjectID")
+        classes = sorted(each.get("UID") for each in message.iter("SOPClass"))
+        found[study] = (media.get("UserID"), classes)
+    return found
+
+
+def test_objects_that_leave_with_a_backup_are_in_the_audit_trail(old: Site, tmp_path: Path) -> None:
+    old.back_up(tmp_path / "without.tar")
+    assert exports(old) == {}
+    place = old.back_up(tmp_path / "with.tar", spool=True).place
+    assert exports(old) == {
+        SENDING: (place.as_uri(), [SR]),
+        QUEUED: (place.as_uri(), [MR]),
+        FRESH: (place.as_uri(), [MR]),
+    }
 
 
 def test_without_spool_open_work_begins_anew_when_it_is_sent_again(

@@ -62,7 +62,9 @@ MESSAGES: dict[str, tuple[AuditMessage, str]] = {
         "110113",
     ),
     "login": (
-        events.user_authentication(NODE, user="jane", address="pc7", login=True, failure="no"),
+        events.user_authentication(
+            NODE, user=Participant(user_id="CN=ct1", is_requestor=True, address="192.0.2.7")
+        ),
         "110114",
     ),
 }

@@ -232,20 +232,16 @@ def security_alert(
     )
 
 
-def user_authentication(
-    node: Node, *, user: str, address: str, login: bool, failure: str = ""
-) -> AuditMessage:
-    """A person logs in or out, or fails to (PS3.15 A.5.3.12)."""
+def user_authentication(node: Node, *, user: Participant) -> AuditMessage:
+    """A person or a machine has proven to the node who it is (PS3.15 A.5.3.12).
+
+    One that fails to is a security alert of the kind ``codes.NODE_AUTHENTICATION``.
+    """
     return AuditMessage(
         event=codes.USER_AUTHENTICATION,
-        event_type=codes.LOGIN if login else codes.LOGOUT,
+        event_type=codes.LOGIN,
         action=Action.EXECUTE,
-        outcome=Outcome.MINOR_FAILURE if failure else Outcome.SUCCESS,
-        outcome_description=failure,
-        participants=(
-            Participant(user_id=user, is_requestor=True, address=address),
-            node.participant(role=None, is_requestor=False),
-        ),
+        participants=(user, node.participant(role=None, is_requestor=False)),
     )
 
 

@@ -10,7 +10,7 @@ from factories_ledger import OBJECT_BYTES, add_job
 from factories_receive import STUDY, make_ct, write_file
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
-from node.bootstrap.audit_arrivals import MAXIMUM_ALERTS, ReceivingAudit
+from node.bootstrap.audit_arrivals import LOGIN_EVERY_S, ReceivingAudit
 from node.bootstrap.auditing import audit_deliveries, tell_access, tell_tampering
 from node.bootstrap.parts import Parts
 from node.config.settings import AuditSettings, NodeSettings, Peer, Settings
@@ -22,6 +22,7 @@ from node.registry.bundle import load_bundle
 from node.storage.associations import AssociationRecord, AssociationResult
 from node.storage.instances import ReceivedInstance
 from node.telemetry.audit.events import Node
+from node.telemetry.audit.throttle import MAXIMUM_KINDS
 from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.audit.verify import read_records
 
@@ -134,10 +135,33 @@ def test_a_flood_of_refusals_is_told_of_once_a_minute(trail):
 
 def test_many_strangers_are_told_of_together(trail):
     audit = ReceivingAudit(trail, clock=lambda: 0.0)
-    for i in range(MAXIMUM_ALERTS + 50):
+    for i in range(MAXIMUM_KINDS + 50):
         audit.associated(association(AssociationResult.FAILED, sender=f"S{i}", reason="TLS"))
     audit.close()
-    assert len(told(trail, "110113")) == MAXIMUM_ALERTS + 1
+    assert len(told(trail, "110113")) == MAXIMUM_KINDS + 1
+
+
+def test_who_shows_a_certificate_is_told_of_once_an_hour_and_others_never(trail):
+    now = [0.0]
+    audit = ReceivingAudit(trail, clock=lambda: now[0])
+    shown = {"certificate": "CN=ct1,O=Hospital", "tls": "TLSv1.3"}
+    for _ in range(3):
+        audit.associated(association(AssociationResult.OPEN, **shown))
+        audit.associated(association(AssociationResult.RELEASED, **shown))
+    audit.associated(association(AssociationResult.OPEN, **shown | {"certificate": "CN=mr1"}))
+    audit.associated(association(AssociationResult.OPEN, tls="TLSv1.3"))  # anonymous
+    audit.associated(association(AssociationResult.OPEN))
+    audit._put(lambda: now.__setitem__(0, LOGIN_EVERY_S))
+    audit.associated(association(AssociationResult.OPEN, **shown))
+    audit.close()
+    users = [message.find("ActiveParticipant") for message in told(trail, "110114")]
+    assert [user.get("UserID") for user in users] == [
+        "CN=ct1,O=Hospital",
+        "CN=mr1",
+        "CN=ct1,O=Hospital",
+    ]
+    assert users[0].get("AlternativeUserID") == "AETITLES=CT1"
+    assert users[0].get("NetworkAccessPointID") == "192.0.2.7"
 
 
 def test_patient_id_may_be_withheld(tmp_path):

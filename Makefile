@@ -3,6 +3,7 @@
 # make lint    the first three of these
 # make fuzz    100,000 damaged inputs, new in each run (CASES=... for another number)
 # make bench   speed and memory beside dcmtk and Orthanc; prints, asserts nothing
+# make soak    1,000 small studies while processes are killed (ARGS="--studies 100 --kills 10")
 # make sbom    write build/sbom.cdx.json: every locked package, with hashes and licences
 # make lock    renew requirements/*.lock after a change in pyproject.toml (needs uv)
 # make clean   remove .venv and what tools left behind
@@ -19,7 +20,7 @@ LOCKED := requirements/install.py pyproject.toml
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test lint fuzz bench sbom lock clean
+.PHONY: help install demo test lint fuzz bench soak sbom lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -63,6 +64,9 @@ bench: $(DEV)
 	@for script in tests/benchmarks/*_bench.py; do \
 		echo "== $$script"; PYTHONPATH=.:tests $(BIN)/python "$$script" $(ARGS) || exit 1; \
 	done
+
+soak: $(DEV)
+	@PYTHONPATH=.:tests $(BIN)/python tests/benchmarks/soak.py $(ARGS)
 
 sbom: $(DEV)
 	@$(BIN)/python requirements/sbom.py build/sbom.cdx.json

@@ -171,7 +171,7 @@ class RunningNode:
 
     def is_whole(self) -> bool:
         """Whether every process is there, the listener answers and the worker takes work."""
-        return all(self._is_alive(name) for name in CHILDREN) and self._is_warm() and self.answers()
+        return all(self.is_alive(name) for name in CHILDREN) and self._is_warm() and self.answers()
 
     def wait_until_whole(self) -> None:
         """Wait for that."""
@@ -269,7 +269,8 @@ class RunningNode:
         except (psutil.Error, OSError):
             return False
 
-    def _is_alive(self, child: str) -> bool:
+    def is_alive(self, child: str) -> bool:
+        """Whether a child lives now."""
         try:
             return psutil.Process(self.pid(child)).status() != psutil.STATUS_ZOMBIE
         except (psutil.Error, OSError, ValueError):

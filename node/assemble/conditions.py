@@ -25,6 +25,9 @@ def failed_conditions(series: Series, study: Study, match: SeriesMatch) -> list[
         "not_series_description": bool(match.not_series_description)
         and _matches(description, match.not_series_description),
         "calling_ae": not _matches(study.calling_ae_title, match.calling_ae),
+        "requested_priority": not _matches(
+            series.attributes.get("RequestedProcedurePriority", ""), match.requested_priority
+        ),
         "contrast_agent": match.contrast_agent not in (None, has_contrast_agent(series)),
     }
     return [condition for condition, failed in fails.items() if failed]

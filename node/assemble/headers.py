@@ -71,6 +71,10 @@ _WANTED = [
     "ContrastBolusAgentSequence",
     "EchoPlanarPulseSequence",
     "EchoPulseSequence",
+    # where modalities and gateways put the priority of the request
+    "RequestedProcedurePriority",
+    "RequestAttributesSequence",
+    "StudyPriorityID",
 ]
 Place = tuple[float, float, float]
 _REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -131,7 +135,10 @@ def read_header(source: Path | InstanceRef) -> Header:
             series_instance_uid=str(dataset.SeriesInstanceUID),
             modality=str(dataset.get("Modality") or ""),
             order=_order_of(dataset),
-            attributes=attributes_of_groups(dataset) | _texts_of(dataset) | _equipment_of(dataset),
+            attributes=attributes_of_groups(dataset)
+            | _texts_of(dataset)
+            | _equipment_of(dataset)
+            | _priority_of(dataset),
             places=_places_of(dataset),
         )
     except DAMAGED as fault:
@@ -259,6 +266,16 @@ def _equipment_of(dataset: Dataset) -> dict[str, str]:
         if item.get(keyword)
     ]
     return {EQUIPMENT: as_text(told)} if told else {}
+
+
+def _priority_of(dataset: Dataset) -> dict[str, str]:
+    """Priority of the request: by its own attribute, within the request, or the retired one."""
+    requests = [dataset, *(dataset.get("RequestAttributesSequence") or ())]
+    told = [request.get("RequestedProcedurePriority") for request in requests]
+    for value in (*told, dataset.get("StudyPriorityID")):
+        if value:
+            return {"RequestedProcedurePriority": as_text(value)}
+    return {}
 
 
 def _texts_of(dataset: Dataset) -> dict[str, str]:

@@ -8,6 +8,7 @@ from node.assemble.completeness import count_missing, judge_completeness
 from node.assemble.digest import digest_case
 from node.assemble.select import Selection, SortedStudy, sort_study
 from node.assemble.validate import check_all_series
+from node.bootstrap.needs import memory_of, priority_of
 from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
@@ -127,6 +128,8 @@ def add_work(parts: Parts, study: Study, outlook: Outlook) -> None:
             completeness=outlook.completeness,
             parts={s.series_instance_uid: s.part for s in outlook.series if s.part is not None},
         ),
+        priority=priority_of(parts.settings, selection.rule, study.calling_ae_title),
+        memory_bytes=memory_of(parts.models, selection.rule.bundle, outlook.series),
     )
 
 

@@ -25,6 +25,10 @@ from node.telemetry.audit.trail import AuditTrail
 
 log = structlog.get_logger()
 
+SILENT_S = 60.0
+SILENT_LEASES = 3
+"""A worker whose threads cannot run for the longer of both is ended: its job is another's then."""
+
 _configured: list[Parts] = []
 
 
@@ -81,10 +85,17 @@ def run_job(job_id: str, owner: str) -> None:
     follower = _follower()
     if follower is not None:
         follower.look()
-    every_s = parts.settings.node.jobs.lease_s / 3
+    jobs = parts.settings.node.jobs
     with (
         structlog.contextvars.bound_contextvars(job_id=job_id),
-        LeaseKeeper(parts.ledger, job_id, owner, every_s=every_s) as lease,
+        LeaseKeeper(
+            parts.ledger,
+            job_id,
+            owner,
+            every_s=jobs.lease_s / 3,
+            timeouts_s=jobs.stage_timeouts_s,
+            silent_s=max(SILENT_S, SILENT_LEASES * jobs.lease_s),
+        ) as lease,
     ):
         try:
             _work(parts, job_id, owner, lease)

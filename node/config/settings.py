@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from node.domain.priority import Priority
+
 AETitle = Annotated[
     str,
     StringConstraints(
@@ -138,6 +140,25 @@ class JobSettings(Frozen):
     poll_interval_s: float = Field(0.5, gt=0)
     keep_days: float = Field(14, gt=0)
     keep_headers_days: float = Field(90, ge=0)
+    memory_limit_mb: int = Field(0, ge=0)
+    load_timeout_s: float = Field(900, gt=0)
+    read_timeout_s: float = Field(900, gt=0)
+    segment_timeout_s: float = Field(3600, gt=0)
+    radiomics_timeout_s: float = Field(3600, gt=0)
+    classify_timeout_s: float = Field(900, gt=0)
+    report_timeout_s: float = Field(1800, gt=0)
+
+    @property
+    def stage_timeouts_s(self) -> dict[str, float]:
+        """Stage of a job -> how long it may take; "load" is the loading of the bundle."""
+        return {
+            "load": self.load_timeout_s,
+            "read": self.read_timeout_s,
+            "segment": self.segment_timeout_s,
+            "radiomics": self.radiomics_timeout_s,
+            "classify": self.classify_timeout_s,
+            "report": self.report_timeout_s,
+        }
 
 
 class DeliverSettings(Frozen):
@@ -269,6 +290,7 @@ class Peer(Frozen):
     results: Annotated[tuple[ResultForm, ...], AfterValidator(_check_ladder)] = ()
     reports: Annotated[tuple[ReportForm, ...], AfterValidator(_check_ladder)] = ()
     dicomweb: DicomWeb | None = None
+    priority: Priority | None = None
 
 
 class SeriesMatch(Frozen):
@@ -284,6 +306,7 @@ class SeriesMatch(Frozen):
     not_series_description: tuple[Text, ...] = ()
     calling_ae: tuple[Text, ...] = ()
     contrast_agent: bool | None = None
+    requested_priority: tuple[Text, ...] = ()
 
 
 Range = Annotated[tuple[float, float], AfterValidator(_check_range)]
@@ -336,6 +359,7 @@ class RoutingRule(Frozen):
     in the order of preference. ``prompt_labels`` says which regions of a SEG, RTSTRUCT or SR point
     at lesions, for bundles that refine them; without it, organs are left out by their usual names.
     ``part`` says which echo, b-value, phase ... is taken of a series that holds several.
+    ``priority`` comes before that of the sender; without both a study is routine.
     """
 
     name: Name
@@ -345,6 +369,7 @@ class RoutingRule(Frozen):
     roles: dict[Name, tuple[SequenceMatch, ...]] = Field(default_factory=dict)
     prompt_labels: tuple[Text, ...] = ()
     part: PartChoice = PartChoice()
+    priority: Priority | None = None
 
 
 class Settings(Frozen):

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from numpy.random import Generator
-from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy import ColumnElement, Engine, Select, select
 from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
@@ -20,7 +20,8 @@ from node.domain.report import Evidence
 from node.jobs.backoff import Backoff
 from node.jobs.commitments import Commitments
 from node.jobs.job import Job
-from node.jobs.rows import STAGE, job_of, locked_job, move, note
+from node.jobs.memory import WAITS, Room, find_room
+from node.jobs.rows import STAGE, WAIT, job_of, locked_job, move, note
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
 from node.storage.database import reading, writing
@@ -88,30 +89,51 @@ class Claims(Commitments):
         self._maximum_claims = maximum_attempts
         self._job_backoff = Backoff(first_s=retry_backoff_s, maximum_s=retry_backoff_maximum_s)
 
-    def claim(self, owner: str) -> Job | None:
-        """Lease the oldest job that is due; None when there is none.
+    def claim(self, owner: str, *, memory_limit_bytes: int | None = None) -> Job | None:
+        """Lease the first job of those that are due; None when there is none, or it must wait.
+
+        First is the most urgent, then the oldest, with an ageing that ``node.domain.priority``
+        tells. Jobs on the way that could never have the memory they need are given up.
 
         Parameters
         ----------
         owner : str
             Token of this claim; use a new one for each, it fences off whoever had the job before.
+        memory_limit_bytes : int, optional
+            What the jobs under claims that begin like this one, up to the last ``/``, may take
+            together.
         """
-        now = self._now()
-        is_due = JobRow.state == JobState.QUEUED.value, JobRow.not_before <= now
-        with reading(self._engine) as session:  # an idle dispatcher leaves the write lock alone
-            if session.scalar(select(JobRow.job_id).where(*is_due).limit(1)) is None:
-                return None
-        query = select(JobRow).where(*is_due).order_by(JobRow.created_at, JobRow.job_id).limit(1)
-        with writing(self._engine) as session:
-            row = session.scalar(query.with_for_update(skip_locked=True))
+        while self._is_any_admitted(owner, memory_limit_bytes):
+            now = self._now()
+            with writing(self._engine) as session:
+                row = session.scalar(_first_due(now).with_for_update(skip_locked=True))
+                if row is None:
+                    return None
+                room = find_room(session, row, owner, memory_limit_bytes)
+                if not room.is_enough and not room.is_hopeless:
+                    row.error = room.tell()
+                    note(session, row, WAIT, at=now, detail=row.error)
+                    return None
+                if row.error.startswith(WAITS):
+                    row.error = ""
+                row.attempts += 1
+                row.stage = ""
+                row.lease_owner = owner
+                row.lease_until = now + self._lease
+                move(session, row, JobEvent.CLAIM, at=now)
+                if not room.is_hopeless:
+                    return job_of(row)
+                _give_up(session, row, room, at=now)
+        return None
+
+    def _is_any_admitted(self, owner: str, memory_limit_bytes: int | None) -> bool:
+        """Whether there is something to do for a claim, found without taking the write lock."""
+        with reading(self._engine) as session:
+            row = session.scalar(_first_due(self._now()))
             if row is None:
-                return None
-            row.attempts += 1
-            row.stage = ""
-            row.lease_owner = owner
-            row.lease_until = now + self._lease
-            move(session, row, JobEvent.CLAIM, at=now)
-            return job_of(row)
+                return False
+            room = find_room(session, row, owner, memory_limit_bytes)
+            return room.is_enough or room.is_hopeless or row.error != room.tell()
 
     def renew(self, job_id: str, owner: str) -> bool:
         """Prolong a lease; False when it was lost and the work should stop."""
@@ -247,12 +269,30 @@ class Claims(Commitments):
             rows = session.scalars(query.with_for_update(skip_locked=True)).all()
             for row in rows:
                 log.warning("job.lapsed", job_id=row.job_id, owner=row.lease_owner, reason=reason)
-                row.error = f"its worker was lost in stage {row.stage or 'none'}: {reason}"
+                after_s = (now - row.updated_at).total_seconds()  # since it entered the stage
+                stage = f"in stage {row.stage}" if row.stage else "before its first stage"
+                row.error = f"its worker was lost {stage}, after {after_s:.0f} s: {reason}"
                 row.not_before = now
                 is_last = row.attempts >= self._maximum_claims
                 event = JobEvent.GIVE_UP if is_last else JobEvent.LAPSE
                 move(session, row, event, at=now, detail=row.error)
             return len(rows)
+
+
+def _first_due(now: datetime) -> Select[JobRow]:
+    return (
+        select(JobRow)
+        .where(JobRow.state == JobState.QUEUED.value, JobRow.not_before <= now)
+        .order_by(JobRow.queue_place, JobRow.created_at, JobRow.job_id)
+        .limit(1)
+    )
+
+
+def _give_up(session: Session, row: JobRow, room: Room, *, at: datetime) -> None:
+    problem = room.problem(row.study_instance_uid)
+    row.error = f"{problem.code}: {problem.found}; expected {problem.expected}"
+    row.problems = [asdict(problem)]
+    move(session, row, JobEvent.GIVE_UP, at=at, detail=row.error)
 
 
 def _held(session: Session, job_id: str, owner: str) -> JobRow | None:

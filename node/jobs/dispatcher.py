@@ -11,6 +11,7 @@ from node.config.settings import JobSettings
 from node.jobs.clocks import Clocks
 from node.jobs.engine import Engine
 from node.jobs.ledger import Ledger
+from node.jobs.memory import memory_limit_bytes
 from node.jobs.rounds import DestinationRounds
 from node.jobs.running import RunningJobs
 from node.jobs.sending import Deliver, SendingBatches
@@ -71,7 +72,15 @@ class Dispatcher:
         self._rounds = tuple(rounds)
         self._stop = threading.Event()
         maximum = MAXIMUM_IN_FLIGHT if settings.scheduler_address else settings.workers
-        self._running = RunningJobs(ledger, engine, owner=owner, maximum=maximum)
+        self._running = RunningJobs(
+            ledger,
+            engine,
+            owner=owner,
+            maximum=maximum,
+            memory_limit_bytes=memory_limit_bytes(
+                settings.memory_limit_mb, has_own_workers=not settings.scheduler_address
+            ),
+        )
         self._sending = SendingBatches(ledger, deliver, owner=delivery_owner(owner))
         self._clocks = Clocks()
         soon_s = settings.poll_interval_s

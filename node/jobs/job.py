@@ -9,6 +9,7 @@ from typing import Any
 
 from node.domain.errors import Problem
 from node.domain.intake import Intake
+from node.domain.priority import Priority
 from node.jobs.state import JobState
 
 
@@ -50,6 +51,9 @@ class Job:
         What the pipeline returned, as JSON holds it.
     intake : Intake
         How complete the study was, which parts of series were taken, and the earlier report.
+    priority : Priority
+    memory_bytes : int
+        What its worker will need, as estimated from the headers; 0 where it is not known.
     """
 
     job_id: str
@@ -72,6 +76,8 @@ class Job:
     problems: tuple[Problem, ...]
     result: Mapping[str, Any]
     intake: Intake = field(default_factory=Intake)
+    priority: Priority = Priority.ROUTINE
+    memory_bytes: int = 0
 
     def log_context(self) -> dict[str, Any]:
         """Return what every log line about the job should carry."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
 from node.domain.intake import DocumentRef, Intake
+from node.domain.priority import Priority, place_in_queue
 from node.domain.report import EvidenceKind
 from node.jobs.claims import Claims, summarize
 from node.jobs.job import Job, JobEventRow
@@ -41,6 +42,8 @@ class Ledger(Claims):
         calling_ae_title: str,
         content_digest: str,
         intake: Intake | None = None,
+        priority: Priority = Priority.ROUTINE,
+        memory_bytes: int = 0,
     ) -> Job:
         """Add work, or return the job that is the same work.
 
@@ -58,6 +61,8 @@ class Ledger(Claims):
             calling_ae_title=calling_ae_title,
             content_digest=content_digest,
             intake=(intake or Intake()).to_json(),
+            priority=priority.value,
+            memory_bytes=memory_bytes,
         )
         return self._insert(row, JobEvent.ADD)
 
@@ -106,6 +111,7 @@ class Ledger(Claims):
             else:
                 row.attempts = row.postponements = 0
                 row.not_before = now
+                row.queue_place = place_in_queue(Priority(row.priority or "routine"), now)
                 row.error = ""
                 row.problems = []
                 move(session, row, JobEvent.RETRY, at=now)
@@ -248,6 +254,8 @@ class Ledger(Claims):
             "destinations": [],
             "error": "",
             "problems": [],
+            "priority": Priority.ROUTINE.value,
+            "memory_bytes": 0,
         }
         row = JobRow(
             state=begin(event).value,
@@ -263,6 +271,7 @@ class Ledger(Claims):
             **(defaults | columns),
         )
         row.job_id = _job_id(row)
+        row.queue_place = place_in_queue(Priority(row.priority or "routine"), now)
         return row
 
 

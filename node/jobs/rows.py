@@ -8,12 +8,15 @@ from sqlalchemy.orm import Session
 
 from node.domain.errors import Problem
 from node.domain.intake import Intake
+from node.domain.priority import Priority
 from node.jobs.job import CommitmentState, Delivery, DeliveryState, Job, JobEventRow
 from node.jobs.state import JobEvent, JobState, advance
 from node.storage.tables import CommitmentRow, DeliveryRow, JobEventLine, JobRow
 
 STAGE = "stage"
 """Event of a line that tells that a stage began; it is no transition."""
+WAIT = "wait"
+"""Event of a line that tells why a job that is due waits; it is no transition."""
 
 
 def move(session: Session, row: JobRow, event: JobEvent, *, at: datetime, detail: str = "") -> None:
@@ -73,6 +76,8 @@ def job_of(row: JobRow) -> Job:
         problems=tuple(Problem(**problem) for problem in row.problems),
         result=row.result,
         intake=Intake.from_json(row.intake),
+        priority=Priority(row.priority or Priority.ROUTINE),
+        memory_bytes=row.memory_bytes or 0,
     )
 
 

@@ -37,6 +37,8 @@ class RunningJobs:
         Jobs in flight at a time; the engine's capacity may allow fewer.
     start_limit_s : float
         How long a job may wait in the engine before it is put back.
+    memory_limit_bytes : int, optional
+        What the jobs in flight may need together.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class RunningJobs:
         owner: str,
         maximum: int,
         start_limit_s: float = 600.0,
+        memory_limit_bytes: int | None = None,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._owner = owner
         self._maximum = maximum
         self._start_limit_s = start_limit_s
+        self._memory_limit_bytes = memory_limit_bytes
         self._in_flight: list[_InFlight] = []
 
     def tick(self) -> None:
@@ -77,7 +81,7 @@ class RunningJobs:
             free = min(free, self._engine.capacity() - len(self._in_flight))
         for _ in range(free):
             token = f"{self._owner}/{uuid4().hex}"
-            job = self._ledger.claim(token)
+            job = self._ledger.claim(token, memory_limit_bytes=self._memory_limit_bytes)
             if job is None:
                 return
             try:

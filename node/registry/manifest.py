@@ -75,13 +75,24 @@ class ClassifierEntry(_Frozen):
     types: tuple[str, ...] = ()
 
 
+class MemoryEntry(_Frozen):
+    """What a worker needs at most: ``floor_mb``, and ``factor`` times the bytes of the volume.
+
+    The volume is that of all roles, at four bytes a voxel.
+    """
+
+    factor: float = Field(12, ge=0)
+    floor_mb: int = Field(1200, ge=0)
+
+
 class Manifest(_Frozen):
     """``bundle.yaml``; ``files`` holds the SHA-256 of everything else in the folder.
 
     Of ``kind`` "slices" the network sees whole slices of all roles, of "nodule" the surroundings
     of a point. The first of ``roles`` is the reference: the others are resampled to its grid, and
     SEG and SR speak of its series; no roles mean one series that the routing rule chooses. A
-    bundle without ``classifier`` outlines lesions and says nothing of their nature.
+    bundle without ``classifier`` outlines lesions and says nothing of their nature. Without
+    ``memory`` a bundle is taken to need what the shipped ones of its kind do.
     """
 
     name: str
@@ -101,8 +112,21 @@ class Manifest(_Frozen):
     input: dict[str, float | int]
     lesions: dict[str, float]
     classifier: ClassifierEntry | None = None
+    memory: MemoryEntry | None = None
     made_with: dict[str, str]
     files: dict[str, str]
+
+    @property
+    def memory_needed(self) -> MemoryEntry:
+        """What a worker needs for it."""
+        return self.memory or MEASURED[self.kind]
+
+
+MEASURED = {
+    "slices": MemoryEntry(factor=12, floor_mb=1200),
+    "nodule": MemoryEntry(factor=12, floor_mb=1200),
+}
+"""Kind of bundle -> peak memory of ``onconode process``; how it was measured: models/README.md."""
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -115,6 +115,11 @@ class JobRow(Table):
     problems: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     result: Mapped[dict[str, Any]] = mapped_column(JSON)
     intake: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    priority: Mapped[str | None] = mapped_column(String(8))
+    queue_place: Mapped[datetime | None]
+    """What waits is ordered by it: since when, less the head start of its priority."""
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Estimated need of its worker; 0: not known."""
 
     __table_args__ = (Index(None, "state", "not_before"),)
 

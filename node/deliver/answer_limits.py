@@ -26,7 +26,7 @@ def limit_answers(event: evt.Event, maximum_pdu_bytes: int, maximum_message_byte
     maximum_pdu_bytes : int
         As offered; a PDU of more than twice that (and 1 MiB) ends the connection.
     maximum_message_bytes : int
-        Command and data set together; more ends the association.
+        Of a command or of a data set; more ends the association.
     """
     dul, dimse = event.assoc.dul, event.assoc.dimse
     connection = dul.socket
@@ -48,6 +48,7 @@ def limit_answers(event: evt.Event, maximum_pdu_bytes: int, maximum_message_byte
         if size_bytes > maximum_message_bytes:
             log.warning("answer.too_large", maximum_bytes=maximum_message_bytes)
             dul.event_queue.put(INVALID_PDU)
+            dimse.msg_queue.put((None, None))  # who waits for the answer waits no longer
             return
         if any(fragment[0] & LAST_FRAGMENT for fragment in fragments if fragment):
             size_bytes = 0

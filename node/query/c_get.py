@@ -77,7 +77,7 @@ def get(
         If the peer does not offer the service.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths: list[Path] = []
+    paths: dict[Path, None] = {}  # in order, and each once: what comes twice is one object
 
     def store(event: evt.Event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)  # type: ignore[union-attr]  # a C-STORE
@@ -85,7 +85,7 @@ def get(
             return CANNOT_UNDERSTAND
         path = folder / f"{uid}.dcm"
         path.write_bytes(event.encoded_dataset())
-        paths.append(path)
+        paths[path] = None
         return SUCCESS
 
     try:

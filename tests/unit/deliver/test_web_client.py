@@ -1,5 +1,6 @@
 """DICOMweb over HTTP: who we say we are, and what the answers mean."""
 
+import gzip
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.config.settings import DeliverSettings, DicomWeb, Peer
+from node.deliver import web_client
 from node.domain.errors import SetupFault, TryLater
 from node.query.found import QueryRefused, StudyKeys
 from node.query.web import WebArchive
@@ -23,6 +25,7 @@ class Web:
     port: int = 0
     status: int = 200
     body: bytes = b"[]"
+    encoding: str = ""
     headers: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -35,6 +38,8 @@ def web() -> Iterator[Web]:
             state.headers.append(dict(self.headers))
             self.send_response(state.status)
             self.send_header("Content-Type", "application/dicom+json")
+            if state.encoding:
+                self.send_header("Content-Encoding", state.encoding)
             self.send_header("Content-Length", str(len(state.body)))
             self.end_headers()
             self.wfile.write(state.body)
@@ -97,3 +102,38 @@ def test_an_answer_that_is_no_json_is_refused(web: Web) -> None:
     web.body = b"<html>sign in</html>"
     with pytest.raises((QueryRefused, TryLater), match="QIDO-RS"):
         ask(web)
+
+
+def test_an_answer_beyond_the_limit_is_given_up_while_it_comes(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.body = b"[" + b" " * 1_000_000 + b"]"
+    assert ask(web) == ()
+    monkeypatch.setattr(web_client, "MAXIMUM_SEARCH_BYTES", len(web.body) - 1)
+    with pytest.raises(QueryRefused, match="cannot be read"):
+        ask(web)
+
+
+def test_an_answer_is_counted_as_it_is_inflated(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.body = gzip.compress(b"[" + b" " * 10_000_000 + b"]")
+    web.encoding = "gzip"
+    assert len(web.body) < 20_000
+    monkeypatch.setattr(web_client, "MAXIMUM_SEARCH_BYTES", 1_000_000)
+    with pytest.raises(QueryRefused, match="cannot be read"):
+        ask(web)
+
+
+def test_images_have_a_limit_of_their_own(
+    tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.body = bytes(100_000)
+    monkeypatch.setattr(web_client, "MAXIMUM_SEARCH_BYTES", 1)
+    monkeypatch.setattr(web_client, "MAXIMUM_ANSWER_BYTES", 99_999)
+    peer = Peer(
+        name="pacs",
+        ae_title="PACS",
+        dicomweb=DicomWeb(url=f"http://127.0.0.1:{web.port}/dicom-web"),
+    )
+    client = web_client.open_client(peer, SETTINGS)
+    with pytest.raises(ValueError, match="more than 99999 bytes"):
+        client.retrieve_instance("1.2", "1.3", "1.4")

@@ -2,7 +2,7 @@
 
 References
 ----------
-PS3.18 section 10.5 (Store transaction), annex I.2 (Store Instances response).
+PS3.18 section 10.5 (Store transaction; table 10.5.3-1: 202, 409), annex I.2 (its response).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,20 +10,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import requests
 import structlog
-from pydicom import dcmread
+from dicomweb_client.web import DICOMwebClient
+from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.c_store import SendOutcome
 from node.deliver.status import PROCESSING_FAILURE, Verdict, rule_of
-from node.deliver.web_client import WebRefused, open_client, web_failures
+from node.deliver.web_client import (
+    JSON,
+    NOT_READABLE,
+    XML,
+    WebRefused,
+    media_type,
+    open_client,
+    read_json,
+    web_failures,
+)
 from node.domain.errors import TryLater
 
 log = structlog.get_logger()
 
 SUCCESS = 0x0000
-CONFLICT = 409
+CONFLICT, PARTLY = 409, 202
+REFERENCED = "ReferencedSOPSequence"
+
+
+class NoVerdict(TryLater):
+    """The peer answered, but not whether it keeps the object."""
 
 
 def store_objects(
@@ -46,7 +62,8 @@ def store_objects(
     TryLater
         If the peer cannot be reached for the first object.
     """
-    client = open_client(peer, settings)
+    answers: list[requests.Response] = []
+    client = open_client(peer, settings, on_answer=answers.append)
     outcomes: list[SendOutcome] = []
     for path in paths:
         if not wanted(path):
@@ -61,17 +78,15 @@ def store_objects(
         else:
             try:
                 with web_failures(peer, "STOW-RS"):
-                    answer = client.store_instances([dataset])
-                    outcome = _read(path, uid, answer)
+                    outcome = _read(path, uid, _store(client, peer, dataset, answers))
             except TryLater as reason:
-                if not outcomes:
+                if not outcomes and not isinstance(reason, NoVerdict):
                     raise
                 outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=True)
             except WebRefused as reason:
-                # a conflict may name its reason, but dicomweb-client keeps it to itself
-                is_conflict = reason.status == CONFLICT
-                outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_conflict)
-                outcome = replace(outcome, refused=not is_conflict)
+                is_unclear = reason.status in (CONFLICT, NOT_READABLE)
+                outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_unclear)
+                outcome = replace(outcome, refused=not is_unclear)
         outcomes.append(outcome)
         log.info(
             "object.sent" if outcome.accepted else "object.refused",
@@ -83,6 +98,32 @@ def store_objects(
         )
         on_outcome(outcome)
     return tuple(outcomes)
+
+
+def _store(
+    client: DICOMwebClient, peer: Peer, dataset: Dataset, answers: list[requests.Response]
+) -> Dataset:
+    """Send an object and return what the peer says of it.
+
+    dicomweb-client keeps to itself what a conflict says, and takes a page for people, or an empty
+    202, for success.
+    """
+    answers.clear()
+    try:
+        told = client.store_instances([dataset])
+    except requests.HTTPError:
+        if answers[-1].status_code != CONFLICT or media_type(answers[-1]) not in JSON:
+            raise
+        told = read_json(answers[-1])
+        if "FailedSOPSequence" not in told:
+            raise
+        return told
+    status, media = answers[-1].status_code, media_type(answers[-1])
+    if answers[-1].content and media not in (*JSON, *XML):
+        raise NoVerdict(f"{peer.name}: STOW-RS answered HTTP {status} with {media or 'no type'}")
+    if status == PARTLY and not (told.get("FailedSOPSequence") or told.get(REFERENCED)):
+        raise NoVerdict(f"{peer.name}: STOW-RS answered HTTP {status} and names no object")
+    return told
 
 
 def _read(path: Path, uid: str, answer: Any) -> SendOutcome:

@@ -11,17 +11,25 @@ from typing import Any
 
 import requests
 from dicomweb_client.web import DICOMwebClient
+from pydicom import Dataset
 
 from node.config.secrets import read_secret
 from node.config.settings import DeliverSettings, Peer
+from node.dicom.damage import DAMAGED
 from node.domain.errors import SetupFault, TryLater
 
 MAXIMUM_ANSWER_BYTES = 4 << 30
 """Of one answer, inflated: a study by WADO-RS; DICOMweb has no smaller unit that is asked for."""
 MAXIMUM_SEARCH_BYTES = 64 << 20
 """Of one answer in JSON, which is in memory as a whole."""
+JSON = ("application/dicom+json", "application/json")
+XML = ("application/dicom+xml", "application/xml")
 # What time may mend: authorisation by an operator, too many requests, a server that is down.
 RETRIED = frozenset({401, 403, 407, 408, 425, 429, 500, 502, 503, 504, 507})
+
+
+NOT_READABLE = 0
+"""In place of an HTTP status: an answer that is none."""
 
 
 class WebRefused(SetupFault):
@@ -31,10 +39,10 @@ class WebRefused(SetupFault):
     ----------
     summary : str
     status : int
-        HTTP status.
+        HTTP status, or ``NOT_READABLE``.
     """
 
-    def __init__(self, summary: str, status: int = 0) -> None:
+    def __init__(self, summary: str, status: int = NOT_READABLE) -> None:
         super().__init__(summary)
         self.status = status
 
@@ -43,12 +51,24 @@ class WebRefused(SetupFault):
 
 
 class BoundedSession(requests.Session):
-    """A session that takes no answer beyond the limits."""
+    """A session that takes no answer beyond the limits.
+
+    Parameters
+    ----------
+    on_answer : callable
+        Called with each answer.
+    """
+
+    def __init__(self, on_answer: Callable[[requests.Response], object]) -> None:
+        super().__init__()
+        self._on_answer = on_answer
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request; its answer is counted while it is read."""
         is_streamed = kwargs.pop("stream", False)
         response = super().send(request, stream=True, **kwargs)
+        if media_type(response) in (*JSON, *XML):  # dicomweb-client knows no "; charset=utf-8"
+            response.headers["Content-Type"] = media_type(response)
         read: Callable[..., Iterator[Any]] = response.iter_content
         is_search = "json" in (request.headers.get("Accept") or "")
         limit = MAXIMUM_SEARCH_BYTES if is_search else MAXIMUM_ANSWER_BYTES
@@ -65,6 +85,7 @@ class BoundedSession(requests.Session):
         response.iter_content = read_bounded  # type: ignore[method-assign] # of this answer alone
         if not is_streamed:
             _ = response.content  # read now, so that the connection is free again
+        self._on_answer(response)
         return response
 
 
@@ -80,10 +101,41 @@ class BearerToken(requests.auth.AuthBase):
         return request
 
 
-def open_client(peer: Peer, settings: DeliverSettings) -> DICOMwebClient:
+def media_type(response: requests.Response) -> str:
+    """Return the type of an answer's content without its parameters; empty if it has none."""
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def read_json(response: requests.Response) -> Dataset:
+    """Return the data set of an answer in the DICOM JSON model.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    try:
+        return Dataset.from_json(response.json())
+    except DAMAGED as error:
+        raise ValueError(f"no DICOM JSON: {type(error).__name__}") from error
+
+
+def open_client(
+    peer: Peer,
+    settings: DeliverSettings,
+    *,
+    on_answer: Callable[[requests.Response], object] = lambda _: None,
+) -> DICOMwebClient:
     """Return a client of a peer's services; nothing is sent yet.
 
     Neither proxies nor credentials are taken from the environment.
+
+    Parameters
+    ----------
+    peer : Peer
+    settings : DeliverSettings
+    on_answer : callable, optional
+        Called with each answer, before the client reads it.
 
     Raises
     ------
@@ -93,8 +145,10 @@ def open_client(peer: Peer, settings: DeliverSettings) -> DICOMwebClient:
     web = peer.dicomweb
     if web is None:
         raise SetupFault(f"{peer.name}: peers.yaml names no dicomweb url")
-    session = BoundedSession()
+    session = BoundedSession(on_answer)
     session.trust_env = False
+    # where no other is asked for: in what STOW-RS is answered
+    session.headers["Accept"] = "application/dicom+json, application/dicom+xml;q=0.5, */*;q=0.1"
     if web.ca_file:
         session.verify = web.ca_file
     if web.token_file:
@@ -130,6 +184,6 @@ def web_failures(peer: Peer, service: str) -> Iterator[None]:
     except (OSError, requests.RequestException) as error:
         # the text of the error may hold an address with query keys
         raise TryLater(f"{peer.name}: {service} failed: {type(error).__name__}") from None
-    except (ValueError, KeyError, AttributeError) as error:
+    except DAMAGED as error:
         message = f"{peer.name}: {service} answered what cannot be read: {type(error).__name__}"
         raise WebRefused(message) from None

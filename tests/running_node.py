@@ -158,11 +158,15 @@ class RunningNode:
             )
         self.wait_for(self.answers, "an answer to C-ECHO", START_S, look_s=SELDOM_S)
 
+    def takes_calls(self) -> bool:
+        """Whether anybody listens at the port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def answers(self) -> bool:
         """Whether the listener answers C-ECHO."""
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
-                return False  # pynetdicom would log it as an error every time
+        if not self.takes_calls():
+            return False  # pynetdicom would log it as an error every time
         try:
             echo(self.peer, calling_ae_title="TESTER", settings=_QUICK_ECHO)
         except TryLater:
@@ -213,8 +217,17 @@ class RunningNode:
 
     def terminate(self, *, timeout_s: float = 60) -> int:
         """Ask the node to stop with SIGTERM; return its exit code."""
+        self.ask_to_stop()
+        return self.wait_for_exit(timeout_s=timeout_s)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the node, once: a second one kills."""
         assert self._supervisor is not None
         self._supervisor.terminate()
+
+    def wait_for_exit(self, *, timeout_s: float = 60) -> int:
+        """Return the exit code of the node once it has ended."""
+        assert self._supervisor is not None
         return self._supervisor.wait(timeout=timeout_s)
 
     def close(self) -> None:

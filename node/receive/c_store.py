@@ -5,7 +5,6 @@ References
 PS3.4 annex B, PS3.7 section 9.1.1.
 """
 
-import errno
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -26,12 +25,11 @@ from node.receive.status import SUCCESS, failure, fault_of
 from node.receive.store_command import StoreAnswer, StoreRequest
 from node.receive.streaming import SpooledDataSet
 from node.storage.instances import InstanceStore, ReceivedInstance, Recorded
-from node.storage.spool import Spool, is_uid
+from node.storage.spool import NO_SPACE, Spool, is_uid
 
 log = structlog.get_logger()
 
 LOCKS = 64
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StoreService:

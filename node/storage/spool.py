@@ -12,6 +12,7 @@ A file is synchronised before it gets its name, and the folder that names it aft
 ``keep`` was called for is on the disk. UIDs are checked before they become file names.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -24,6 +25,9 @@ from node.domain.errors import InputRejected, Problem
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 OBJECT_SUFFIX = ".dcm"
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""``errno`` of a write for which there is no room: no space, no quota, the process's own limit."""
 
 # PS3.5 section 9.1 also forbids leading zeros in a component; scanners that write them exist,
 # and they do no harm as file names.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_table import ROWS, Row, lines_of
 from peers_dcmtk import free_port
 from running_node import RunningNode, find_models_dir
 
@@ -22,6 +23,23 @@ ORTHANC_SENDERS = ("ORTHANC", "STORESCU")
 def models_dir() -> Path:
     """The models directory, see ``find_models_dir``."""
     return find_models_dir()
+
+
+@pytest.fixture(scope="session")
+def fault_rows(pytestconfig: pytest.Config) -> list[Row]:
+    """The table of the fault matrix; printed at the end of the run."""
+    return pytestconfig.stash.setdefault(ROWS, [])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the counts of every fault at every stage."""
+    rows = config.stash.get(ROWS, [])
+    if rows:
+        terminalreporter.section("faults: studies in, results out")
+        for line in lines_of(rows):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

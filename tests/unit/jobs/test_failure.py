@@ -1,6 +1,9 @@
 """The table from errors to job events."""
 
+import errno
+
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from node.domain.errors import InputRejected, OncoNodeError, SetupFault, TryLater
 from node.jobs.failure import EVENT_OF_ERROR, describe_bug, event_of
@@ -17,6 +20,11 @@ class DiskFull(TryLater):
         (InputRejected([]), JobEvent.REJECT),
         (DiskFull("full"), JobEvent.POSTPONE),
         (SetupFault("no bundle"), JobEvent.GIVE_UP),
+        (OSError(errno.ENOSPC, "No space left on device"), JobEvent.POSTPONE),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), JobEvent.POSTPONE),
+        (OSError(errno.EFBIG, "File too large"), JobEvent.POSTPONE),
+        (OSError(errno.EACCES, "Permission denied"), JobEvent.TRY_AGAIN),
+        (OperationalError("BEGIN IMMEDIATE", {}, Exception("locked")), JobEvent.POSTPONE),
         (ZeroDivisionError(), JobEvent.TRY_AGAIN),
         (MemoryError(), JobEvent.TRY_AGAIN),
     ],

@@ -1,0 +1,43 @@
+"""The figures of fault matrix and soak: a loss, a double and a leak must show."""
+
+import pytest
+from benchmarks.resident_sizes import Sample, growth_of
+from fault_table import Row, lines_of
+
+
+def life(pid: int, first: int, last: int, *, mb_per_result: float) -> list[Sample]:
+    """A process that grows by 300 MB at its start, and then evenly."""
+    return [
+        Sample(
+            child="worker-1",
+            pid=pid,
+            results=results,
+            resident_mb=700 + 30 * min(results - first, 10) + mb_per_result * results,
+        )
+        for results in range(first, last)
+    ]
+
+
+@pytest.mark.parametrize("mb_per_result", [0.0, 0.7, -0.2])
+def test_growth_is_of_the_longest_life_and_not_of_its_start(mb_per_result: float) -> None:
+    samples = life(1, 0, 50, mb_per_result=9) + life(2, 50, 250, mb_per_result=mb_per_result)
+    slope, span = growth_of(samples)
+    assert slope == pytest.approx(mb_per_result, abs=1e-6)
+    assert span == 179
+
+
+def test_a_short_life_tells_nothing_of_growth() -> None:
+    assert growth_of(life(1, 0, 30, mb_per_result=1.0))[0] is None
+    assert growth_of([]) == (None, 0)
+
+
+def test_the_table_counts_what_is_lost_and_doubled() -> None:
+    rows = [
+        Row(fault="SIGKILL node", stage="sending", results=1, sent_again=1),
+        Row(fault="archive down", stage="sending", results=0, dead_lettered=1),
+        Row(fault="disk full", stage="receiving", results=1, doubled=1),
+    ]
+    head, *lines, total = lines_of(rows)
+    assert head.split()[-2:] == ["lost", "doubled"]
+    assert [line.split()[-2:] for line in lines] == [["0", "0"], ["1", "0"], ["0", "1"]]
+    assert total.split() == ["3", "cells", "3", "2", "1", "1", "1", "1"]

@@ -198,6 +198,8 @@ def _of_state(state: LedgerState) -> Iterator[Family]:
     yield gauge("onconode_study_oldest_seconds", {(): state.study_oldest_s})
     yield gauge("onconode_jobs", _by_one(state.jobs))
     yield gauge("onconode_job_oldest_seconds", _by_one(state.job_oldest_s))
+    yield gauge("onconode_queue_jobs", _by_one(state.queue))
+    yield gauge("onconode_queue_oldest_seconds", _by_one(state.queue_oldest_s))
     yield gauge("onconode_deliveries", state.deliveries)
     yield gauge("onconode_delivery_oldest_seconds", _by_one(state.delivery_oldest_s))
     yield gauge("onconode_associations_open", {(): state.associations_open})

@@ -13,6 +13,7 @@ from node.cli.invocation import invocation_of
 from node.cli.screen import facts, out, print_problems, table
 from node.config.settings import Settings
 from node.domain.errors import SetupFault
+from node.domain.priority import Priority
 from node.jobs.state import IllegalTransition, JobState
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ STYLES: Mapping[JobState, str] = {
     JobState.RUNNING: "cyan",
     JobState.SENDING: "cyan",
 }
+
+LANES: Mapping[Priority, str] = {Priority.STAT: "bold red", Priority.HIGH: "yellow"}
 
 JobId = Annotated[
     str, typer.Argument(metavar="JOB", help="Job id, or its first characters if unambiguous.")
@@ -59,11 +62,14 @@ def list_jobs(
     if not jobs:
         out.print("no jobs")
         return
-    rows = table("job", "state", "stage", "tries", "bundle", "changed", "study", "error")
+    rows = table(
+        "job", "state", "priority", "stage", "tries", "bundle", "changed", "study", "error"
+    )
     for job in jobs:
         rows.add_row(
             job.job_id[:SHORT],
             _state(job.state),
+            Text(job.priority.value, style=LANES.get(job.priority, "")),
             job.stage,
             str(job.attempts),
             Text(job.bundle),
@@ -94,12 +100,17 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
             [
                 ("job", job.job_id),
                 ("state", job.state.value),
+                ("priority", job.priority.value),
                 ("study", job.study_instance_uid),
                 ("series", ", ".join(job.series_instance_uids) or "none"),
                 *_arrival(job),
                 ("bundle", f"{job.bundle or 'none'} by rule {job.rule or 'none'}"),
                 ("sent by", job.calling_ae_title),
                 ("destinations", ", ".join(job.destinations) or "none"),
+                (
+                    "memory",
+                    f"{job.memory_bytes / 2**20:.0f} MB" if job.memory_bytes else "not known",
+                ),
                 ("tries", str(job.attempts)),
                 ("error", job.error or "none"),
             ]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.orm import Session
 
+from node.domain.priority import Priority
 from node.jobs.job import IN_PEER, PROVEN, DeliveryState
 from node.jobs.state import FINISHED, JobEvent, JobState
 from node.storage.clock import utc_now
@@ -45,6 +46,10 @@ class LedgerState:
         By state, also those of which there is none.
     job_oldest_s : dict of str to float
         By unfinished state.
+    queue : dict of str to int
+        Queued jobs by priority, also those of which there is none.
+    queue_oldest_s : dict of str to float
+        By priority.
     deliveries : dict of (str, str) to int
         By peer and state.
     delivery_oldest_s : dict of str to float
@@ -56,6 +61,8 @@ class LedgerState:
     study_oldest_s: float
     jobs: dict[str, int]
     job_oldest_s: dict[str, float]
+    queue: dict[str, int]
+    queue_oldest_s: dict[str, float]
     deliveries: dict[tuple[str, ...], int]
     delivery_oldest_s: dict[str, float]
     associations_open: int
@@ -77,6 +84,16 @@ def measure_ledger(engine: Engine, *, now: Callable[[], datetime] = utc_now) -> 
             jobs[state] = count
             if state in job_oldest:
                 job_oldest[state] = _age(since, moment)
+        queue = {priority.value: 0 for priority in Priority}
+        queue_oldest = {priority.value: 0.0 for priority in Priority}
+        by_priority = (
+            select(JobRow.priority, func.count(), func.min(JobRow.created_at))
+            .where(JobRow.state == JobState.QUEUED.value)
+            .group_by(JobRow.priority)
+        )
+        for priority, count, since in session.execute(by_priority):
+            queue[priority] = count
+            queue_oldest[priority] = _age(since, moment)
         by_peer = select(DeliveryRow.destination, DeliveryRow.state, func.count())
         rows = session.execute(by_peer.group_by(DeliveryRow.destination, DeliveryRow.state))
         deliveries: dict[tuple[str, ...], int] = {
@@ -87,6 +104,8 @@ def measure_ledger(engine: Engine, *, now: Callable[[], datetime] = utc_now) -> 
             study_oldest_s=_age(oldest, moment),
             jobs=jobs,
             job_oldest_s=job_oldest,
+            queue=queue,
+            queue_oldest_s=queue_oldest,
             deliveries=deliveries,
             delivery_oldest_s=_oldest_deliveries(session, deliveries, moment),
             associations_open=session.scalar(

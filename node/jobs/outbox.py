@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from numpy.random import Generator
-from sqlalchemy import ColumnElement, Engine, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Engine, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from node.domain.report import Evidence, EvidenceKind
@@ -83,12 +83,24 @@ class Outbox:
     def claim_deliveries(
         self, owner: str, *, limit: int = 100, destination: str | None = None
     ) -> list[Delivery]:
-        """Lease due deliveries, ordered by destination; each claim counts as an attempt."""
+        """Lease due deliveries; each claim counts as an attempt.
+
+        They are ordered by destination, and then as the queue of jobs is: the urgent first.
+        """
         now = self._now()
         query = select(DeliveryRow).where(*self._due(now))
         if destination is not None:
             query = query.where(DeliveryRow.destination == destination)
-        query = query.order_by(DeliveryRow.destination, DeliveryRow.delivery_id).limit(limit)
+        place = (
+            select(func.min(JobRow.queue_place))
+            .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
+            .where(
+                JobDeliveryRow.delivery_id == DeliveryRow.delivery_id,
+                JobRow.state == JobState.SENDING.value,
+            )
+            .scalar_subquery()
+        )
+        query = query.order_by(DeliveryRow.destination, place, DeliveryRow.delivery_id).limit(limit)
         with writing(self._engine) as session:
             rows = session.scalars(query.with_for_update(skip_locked=True, of=DeliveryRow)).all()
             for row in rows:

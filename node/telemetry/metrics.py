@@ -68,6 +68,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             help="Age of the oldest unfinished job in a state; 0: none",
             labels=("state",),
         ),
+        "onconode_queue_jobs": Metric(
+            kind="gauge", help="Jobs that wait for a worker", labels=("priority",)
+        ),
+        "onconode_queue_oldest_seconds": Metric(
+            kind="gauge",
+            help="Age of the oldest job that waits for a worker; 0: none",
+            labels=("priority",),
+        ),
         "onconode_deliveries": Metric(
             kind="gauge",
             help="Objects to be sent, or sent, as long as the ledger keeps them",

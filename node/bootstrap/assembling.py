@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 import structlog
@@ -61,6 +61,9 @@ class Assembler:
         Seconds that only go forward.
     now : callable
         Time of day, as objects are received.
+    since : datetime, optional
+        When the node began to listen. Whoever was cut off before has the quiet time to come back:
+        the time in which nobody could send is no quiet.
     """
 
     def __init__(
@@ -71,12 +74,14 @@ class Assembler:
         fetch_missing: FetchMissing | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
+        since: datetime | None = None,
     ) -> None:
         self._parts = parts
         self._ask_counts = ask_counts or count_asker(parts)
         self._fetch_missing = fetch_missing or missing_fetcher(parts)
         self._clock = clock
         self._now = now
+        self._since = since or datetime.min.replace(tzinfo=UTC)
         self._tripped: dict[str, _Tripped] = {}
         self._waiting: dict[str, _Waiting] = {}
 
@@ -91,6 +96,8 @@ class Assembler:
         settings = self._parts.settings.node.assemble
         shortest_s = min([settings.quiet_time_s, *settings.quiet_time_by_ae.values()])
         before = self._now() - timedelta(seconds=shortest_s)
+        if before < self._since:
+            return 0
         studies = self._parts.store.quiet_studies(before=before)
         due = [study for study in studies if self._is_quiet(study) and self._is_due(study)]
         for study in due:
@@ -104,7 +111,8 @@ class Assembler:
             return True
         store = self._parts.store
         quiet_s = quiet_time_of(store.last_sender(study_instance_uid), settings)
-        return store.last_received(study_instance_uid) < self._now() - timedelta(seconds=quiet_s)
+        heard = max(store.last_received(study_instance_uid), self._since)
+        return heard < self._now() - timedelta(seconds=quiet_s)
 
     def _is_due(self, study_instance_uid: str) -> bool:
         tripped = self._tripped.get(study_instance_uid)

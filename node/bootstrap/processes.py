@@ -91,6 +91,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     from node.deliver.outbox import DeliveryCounts, deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
     from node.jobs.engine import DaskEngine
+    from node.storage.clock import utc_now
     from node.storage.removal import recover_trash
 
     trail = open_trail(parts, "dispatcher")
@@ -114,7 +115,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     Dispatcher(
         ledger=parts.ledger,
         engine=DaskEngine(parts.scheduler, run_job),
-        assemble_quiet=Assembler(parts).tick,
+        assemble_quiet=Assembler(parts, since=utc_now()).tick,
         deliver=audit_deliveries(deliver, parts, trail),
         settings=parts.settings.node.jobs,
         owner=parts.owner,

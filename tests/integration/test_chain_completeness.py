@@ -103,6 +103,28 @@ def test_missing_images_are_fetched_and_awaited(tmp_path, clock, study):
     assert looking.tick() == 0
 
 
+@pytest.mark.parametrize("by_ae", [{}, {"MODALITY": 8}])
+def test_time_in_which_the_node_was_down_is_no_quiet(tmp_path, clock, study, by_ae):
+    parts = make_parts(tmp_path / "data", clock, quiet_time_by_ae=by_ae)
+    uid = receive(parts, study.paths[:-1])
+    clock.turn(3600)  # the node is down in the middle of the study
+    looking = Assembler(
+        parts, ask_counts=lambda _uid: None, clock=clock.seconds, now=clock.now, since=clock.now()
+    )
+    looking.tick()
+    clock.turn(4)
+    looking.tick()
+    assert jobs(parts, uid) == []
+    receive(parts, study.paths[-1:])
+    clock.turn(9)
+    looking.tick()
+    (job,) = jobs(parts, uid)
+    assert len(parts.store.received_of(uid)) == len(study.paths)
+    clock.turn(100)
+    looking.tick()
+    assert jobs(parts, uid) == [job]
+
+
 def test_after_the_limit_it_goes_on_as_partial(tmp_path, clock, study):
     parts = make_parts(tmp_path / "data", clock)
     source = Source({study.series_instance_uid: len(study.paths) + 2})

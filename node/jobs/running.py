@@ -12,6 +12,9 @@ from node.jobs.ledger import Ledger
 
 log = structlog.get_logger()
 
+WORKER_DIED = "KilledWorker"
+"""What an engine tells of all tasks that a dead worker held, see ``Execution.error``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _InFlight:
@@ -123,5 +126,8 @@ class RunningJobs:
         failed = progress is Progress.FAILED
         error = flight.execution.error() if failed else "the task ended without a verdict"
         log.error("job.unsettled", **job.log_context(), error=error)
+        if error == WORKER_DIED and not job.stage:  # under another task, this one only waited there
+            self._ledger.postpone(flight.job_id, flight.token, error="its worker died before it")
+            return False
         self._ledger.fail(flight.job_id, flight.token, error=error, retry=True)
         return False

@@ -1,4 +1,4 @@
-"""Which job comes next, over both databases: priority, age, memory; and the same work is one job."""
+"""Which job comes next, over both databases: priority, age, memory; the same work is one job."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,7 @@ def add_job(
 
 
 def claim_all(ledger: Ledger) -> list[str]:
-    claimed = []
+    claimed: list[str] = []
     while job := ledger.claim(f"w/{len(claimed)}"):
         claimed.append(job.job_id)
     return claimed
@@ -105,7 +105,7 @@ def test_routine_work_is_not_starved_by_a_stream_of_urgent_work(
         clock.pass_seconds(HOUR_S)
         waited_h += 1
         assert waited_h < 30
-    assert waited_h == head_start_h + 1
+    assert waited_h == head_start_h
 
 
 def test_a_job_that_a_person_retries_queues_anew(ledger: Ledger, clock: StoppedClock) -> None:
@@ -142,11 +142,11 @@ def test_the_queue_is_told_by_priority(ledger: Ledger, engine: Engine, clock: St
 def test_a_job_waits_for_memory_and_holds_up_those_behind_it(
     ledger: Ledger, clock: StoppedClock
 ) -> None:
-    running, large, small = (
-        add_job(ledger, number, memory_bytes=need * GB)
-        for number, need in enumerate((2, 3, 1))
-        if clock.pass_seconds(1) is None
-    )
+    ids = []
+    for number, need in enumerate((2, 3, 1)):
+        ids.append(add_job(ledger, number, memory_bytes=need * GB))
+        clock.pass_seconds(1)
+    running, large, small = ids
     first = ledger.claim("w/1", memory_limit_bytes=4 * GB)
     assert first is not None
     assert first.job_id == running

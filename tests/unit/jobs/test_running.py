@@ -123,10 +123,23 @@ def test_the_dispatcher_speaks_for_a_task_that_did_not(
 ) -> None:
     job = add_job(ledger)
     running.tick()
+    ledger.enter_stage(job.job_id, engine.executions[0].owner, "read")
     engine.executions[0].now = progress
     running.tick()
     after = ledger.get(job.job_id)
     assert (after.state, after.attempts, after.error) == (JobState.QUEUED, 1, error)
+
+
+def test_a_job_that_only_waited_in_a_worker_that_died_has_not_tried(
+    ledger: Ledger, engine: FakeEngine, running: RunningJobs
+) -> None:
+    job = add_job(ledger)
+    running.tick()
+    engine.executions[0].now = Progress.FAILED
+    running.tick()
+    after = ledger.get(job.job_id)
+    assert (after.state, after.attempts) == (JobState.QUEUED, 0)
+    assert "died before it" in after.error
 
 
 def test_a_task_that_ends_just_while_it_is_watched_is_not_missed(

@@ -171,7 +171,7 @@ def test_a_dead_letter_tells_its_reason_and_is_delivered_once_after_a_retry(
         bench.archive.faults = Faults()
     job = node.job(study.study_instance_uid)
     assert reason in job.error
-    assert job.job_id[:12] in onconode(node, "jobs", "list", "--state", "failed")
+    assert job.job_id in onconode(node, "jobs", "list", "--state", "failed", "--json")
     onconode(node, "jobs", "retry", job.job_id)
     node.wait_for_end(study.study_instance_uid)
     wait_for_proof(bench, study.study_instance_uid)

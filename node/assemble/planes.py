@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
+from node.assemble.b_value import B_VALUE_TAGS, private_b_value
 from node.dicom.functional_groups import IN_GROUPS, PER_FRAME, SHARED, as_text, group_of, value_of
 from node.dicom.limits import MAXIMUM_FRAMES
 from node.dicom.pixels import PixelsRefused
@@ -33,7 +35,7 @@ SPLITTING = (
 )
 """Attributes that tell apart several images of one place, the most telling first."""
 
-_WANTED = [
+_KEYWORDS = (
     *SPLITTING,
     "SOPInstanceUID",
     "SamplesPerPixel",
@@ -50,7 +52,8 @@ _WANTED = [
     "SpacingBetweenSlices",
     SHARED,
     PER_FRAME,
-]
+)
+_WANTED = [*map(Tag, _KEYWORDS), *B_VALUE_TAGS]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +125,7 @@ def read_image_header(instance: InstanceRef) -> ImageHeader:
     DAMAGED
         If the header cannot be read, see ``node.dicom.damage``.
     """
-    dataset = dcmread(instance.path, stop_before_pixels=True, specific_tags=list(_WANTED))
+    dataset = dcmread(instance.path, stop_before_pixels=True, specific_tags=_WANTED)
     rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
     frames = len(dataset.get(PER_FRAME) or ())
     if frames > MAXIMUM_FRAMES:
@@ -144,6 +147,9 @@ def read_image_header(instance: InstanceRef) -> ImageHeader:
 
 
 def _classic_plane(dataset: Dataset) -> Plane:
+    told = {keyword: dataset.get(keyword) for keyword in SPLITTING}
+    if told["DiffusionBValue"] is None:
+        told["DiffusionBValue"] = private_b_value(dataset)
     return Plane(
         source_uid=str(dataset.SOPInstanceUID),
         frame=1,
@@ -152,7 +158,7 @@ def _classic_plane(dataset: Dataset) -> Plane:
         spacing_mm=_numbers(dataset, "PixelSpacing", (2,)),
         thickness_mm=_thickness(dataset),
         matrix=(_integer(dataset, "Rows"), _integer(dataset, "Columns")),
-        splitting=_texts({keyword: dataset.get(keyword) for keyword in SPLITTING}),
+        splitting=_texts(told),
     )
 
 

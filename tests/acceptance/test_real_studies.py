@@ -72,7 +72,6 @@ def test_a_sarcoma_of_the_leg_is_refused_with_reasons(tmp_path, name, bundle):
     )
 
 
-@pytest.mark.skipif("brain-multiseq" not in BUNDLES, reason="the bundle is not there")
 def test_three_sequences_of_a_test_patient(tmp_path):
     if not (DATA / "mr_flair_lgg").is_dir():
         pytest.skip("the shared data set mr_flair_lgg is not there")

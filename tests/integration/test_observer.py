@@ -159,8 +159,12 @@ def test_probes_leave_no_trace_in_the_trail(node: Node) -> None:
     before = len(node.records("110113"))
     for _ in range(5):
         assert node.is_ready()
-    time.sleep(1.5)  # longer than the log of associations gathers
-    assert len(node.records("110113")) == before
+    # a refusal goes the same way, after whatever the probes might have left there
+    echo = (Verification, ("1.2.840.10008.1.2",))
+    with associated(node.port, echo, calling="MARK", called="OTHER") as refused:
+        assert refused.is_rejected
+    wait_for(lambda: "AETITLES=MARK" in "".join(node.records("110113")), "the mark is there")
+    assert len(node.records("110113")) == before + 1
 
 
 def test_logs_are_in_files_of_their_processes_and_hold_no_patient(node: Node) -> None:

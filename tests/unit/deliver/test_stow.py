@@ -117,7 +117,7 @@ def test_accepted(server: Web, tmp_path: Path, status: int, body: bytes, media_t
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "refused", "words"),
+    "case",
     [
         (409, 0x0122, True, "SOP class not supported"),
         (409, 0xA900, True, "data set does not match SOP class"),
@@ -129,14 +129,9 @@ def test_accepted(server: Web, tmp_path: Path, status: int, body: bytes, media_t
 )
 @pytest.mark.parametrize("parameter", ["", "; charset=utf-8"])
 def test_reason_of_the_object_is_told_as_a_status_of_c_store(
-    server: Web,
-    tmp_path: Path,
-    status: int,
-    reason: int,
-    refused: bool,
-    words: str,
-    parameter: str,
+    server: Web, tmp_path: Path, case: tuple[int, int, bool, str], parameter: str
 ) -> None:
+    status, reason, refused, words = case
     server.status, server.body = status, failed(item(failure=reason))
     server.media_type = DICOM_JSON + parameter
     outcome = send(server, tmp_path)

@@ -53,6 +53,8 @@ class Repository:
         self.port: int = self._socket.getsockname()[1]
         self.messages: list[bytes] = []
         self.hang_up_after = 10**9
+        self.broken = 0
+        """Connections that came to no handshake, or did not end as they should."""
         self._connections: list[ssl.SSLSocket] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -67,7 +69,7 @@ class Repository:
                     self._connections.append(connection)
                     self._read(connection)
             except OSError:
-                continue
+                self.broken += 1
 
     def _read(self, connection: ssl.SSLSocket) -> None:
         with connection.makefile("rb") as stream:
@@ -194,7 +196,7 @@ def test_a_repository_that_nobody_vouches_for_gets_nothing(tmp_path, certificate
     chosen = AuditSettings(syslog_host="127.0.0.1", syslog_port=repository.port)
     forwarder = SyslogForwarder(tmp_path, chosen, tls_context(chosen))
     forwarder.start()
-    time.sleep(0.5)
+    wait_for(lambda: repository.broken >= 2)
     forwarder.stop()
     assert repository.messages == []
     assert read_cursor(tmp_path).offset == 0

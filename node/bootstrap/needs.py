@@ -18,7 +18,8 @@ def priority_of(settings: Settings, rule: RoutingRule, calling_ae_title: str) ->
     """Return the priority of the rule, else that of the sender in ``peers.yaml``, else routine."""
     sender = calling_ae_title.strip()
     of_peers = (peer.priority for peer in settings.peers if peer.ae_title == sender)
-    return next((known for known in (rule.priority, *of_peers) if known), Priority.ROUTINE)
+    told = next((known for known in (rule.priority, *of_peers) if known), Priority.ROUTINE)
+    return Priority(told)
 
 
 def memory_of(models: ModelStore, bundle: str, series: Sequence[Series]) -> int:

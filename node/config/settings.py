@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from node.domain.priority import Priority
-
 AETitle = Annotated[
     str,
     StringConstraints(
@@ -46,6 +44,8 @@ def _check_network(text: str) -> str:
 Address = Annotated[str, AfterValidator(_check_address)]
 Network = Annotated[str, AfterValidator(_check_network)]
 Permission = Literal["echo", "store", "commit"]
+Lane = Literal["stat", "high", "routine"]
+"""A ``node.domain.priority.Priority``."""
 
 
 def _check_ladder(forms: tuple[str, ...]) -> tuple[str, ...]:
@@ -290,7 +290,7 @@ class Peer(Frozen):
     results: Annotated[tuple[ResultForm, ...], AfterValidator(_check_ladder)] = ()
     reports: Annotated[tuple[ReportForm, ...], AfterValidator(_check_ladder)] = ()
     dicomweb: DicomWeb | None = None
-    priority: Priority | None = None
+    priority: Lane | None = None
 
 
 class SeriesMatch(Frozen):
@@ -369,7 +369,7 @@ class RoutingRule(Frozen):
     roles: dict[Name, tuple[SequenceMatch, ...]] = Field(default_factory=dict)
     prompt_labels: tuple[Text, ...] = ()
     part: PartChoice = PartChoice()
-    priority: Priority | None = None
+    priority: Lane | None = None
 
 
 class Settings(Frozen):

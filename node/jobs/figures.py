@@ -92,8 +92,9 @@ def measure_ledger(engine: Engine, *, now: Callable[[], datetime] = utc_now) -> 
             .group_by(JobRow.priority)
         )
         for priority, count, since in session.execute(by_priority):
-            queue[priority] = count
-            queue_oldest[priority] = _age(since, moment)
+            lane = Priority(priority or Priority.ROUTINE).value
+            queue[lane] = count
+            queue_oldest[lane] = _age(since, moment)
         by_peer = select(DeliveryRow.destination, DeliveryRow.state, func.count())
         rows = session.execute(by_peer.group_by(DeliveryRow.destination, DeliveryRow.state))
         deliveries: dict[tuple[str, ...], int] = {

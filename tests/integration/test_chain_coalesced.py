@@ -21,7 +21,7 @@ def test_one_study_of_two_senders_is_one_job(tmp_path: Path) -> None:
         update={"data_dir": tmp_path / "data", "assemble": AssembleSettings(quiet_time_s=0)}
     )
     peers = tuple(
-        Peer(name=title.lower(), ae_title=title, priority=Priority.STAT) for title in ("CT1", "CT2")
+        Peer(name=title.lower(), ae_title=title, priority="stat") for title in ("CT1", "CT2")
     )
     parts = Parts(settings=Settings(node=node, peers=peers, routing=(EVERY_MR,)))
     _ = parts.engine

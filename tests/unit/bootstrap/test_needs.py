@@ -19,7 +19,7 @@ from node.registry.store import ModelStore
 
 MODELS = Path(__file__).parents[3] / "models"
 PEERS = (
-    Peer(name="er", ae_title="ER_CT", priority=Priority.STAT),
+    Peer(name="er", ae_title="ER_CT", priority="stat"),
     Peer(name="ward", ae_title="WARD"),
 )
 

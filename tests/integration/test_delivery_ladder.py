@@ -1,13 +1,12 @@
 """Every fault of an archive, through outbox and ladder: delivered once, or a dead letter."""
 
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
-from factories_report import axes, make_labels, make_report, make_series
+from factories_report import axes, make_series
+from ladder_sender import QUICK, Sender, make_result, opened_sender
 from pydicom import dcmread
 from pydicom.uid import (
     Comprehensive3DSRStorage,
@@ -23,29 +22,20 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 from pynetdicom import AE
-from sqlalchemy import Engine
 
 from node.bootstrap.asking import look_for
-from node.bootstrap.standing_in import StandInMaker
-from node.config.settings import DeliverSettings, NodeSettings, Peer, ReportSettings, Settings
+from node.config.settings import DeliverSettings, NodeSettings, Peer, Settings
 from node.deliver.c_store import send_objects
-from node.deliver.ladder import FORM_OF_CLASS, Ladder
-from node.deliver.outbox import deliver_batch
+from node.deliver.ladder import FORM_OF_CLASS
 from node.deliver.proof import ProofSeeker
 from node.domain.report import Evidence
 from node.emulate.archive import OUT_OF_RESOURCES, Archive, Faults
 from node.emulate.commitment_desk import Commitment
 from node.jobs.job import DeliveryState
-from node.jobs.ledger import Ledger
 from node.jobs.state import JobState
-from node.report.write import write_evidence
 from node.storage.database import open_database, sqlite_url
-from node.storage.negotiations import NegotiationStore
-from node.storage.spool import Spool
-from tests.contract.stopped_clock import StoppedClock
 
 VERIFICATION = "1.2.840.10008.1.1"
-QUICK = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=1)
 PATIENT = DeliverSettings(acse_timeout_s=10, dimse_timeout_s=20, commitment_wait_s=10)
 SEG, RTSTRUCT = str(SegmentationStorage), str(RTStructureSetStorage)
 SC, KO = str(SecondaryCaptureImageStorage), str(KeyObjectSelectionDocumentStorage)
@@ -58,109 +48,13 @@ SENT_AS_MADE = ("comprehensive_3d", "seg")
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, ...]:
-    """What the worker makes of a study with two lesions."""
-    folder = tmp_path_factory.mktemp("made")
-    shape = (6, 24, 32)
-    series = make_series(folder / "images", axes(shape=shape))
-    return write_evidence(
-        make_report(series.volume, make_labels(shape, 2)),
-        series.volume,
-        source_paths=series.paths,
-        out_dir=folder / "out",
-        prefix="x",
-        settings=ReportSettings(),
-    )
-
-
-@dataclass
-class Sender:
-    """Ledger, outbox and ladder of a node, with a clock that stands still."""
-
-    folder: Path
-    engine: Engine
-    evidence: tuple[Evidence, ...]
-    attempts: int = 6
-    clock: StoppedClock = field(default_factory=StoppedClock)
-
-    def __post_init__(self) -> None:
-        self.ledger = Ledger(
-            self.engine,
-            lease_s=60,
-            delivery_maximum_attempts=self.attempts,
-            commitment={"pacs": False},
-            maximum_losses=2,
-            now=self.clock,
-        )
-        self.negotiations = NegotiationStore(self.engine)
-        maker = StandInMaker(ledger=self.ledger, spool=Spool(self.folder / "spool"))
-        self.ladder = Ladder(
-            ledger=self.ledger, owner="d", make=maker.make, accepted=self.negotiations.accepted
-        )
-        self.job_id = self.add_job("r")
-
-    def add_job(self, rule: str) -> str:
-        job = self.ledger.add_job(
-            study_instance_uid="1.2",
-            series_instance_uids=["1.2.1"],
-            bundle="b",
-            rule=rule,
-            destinations=["pacs"],
-            calling_ae_title="M",
-            content_digest="d",
-        )
-        assert self.ledger.claim("w")
-        self.ledger.finish(job.job_id, "w", evidence=self.evidence, result={})
-        return job.job_id
-
-    def send_once(self, peer: Peer) -> None:
-        deliver_batch(
-            self.ledger.claim_deliveries("d"),
-            ledger=self.ledger,
-            peers=[peer],
-            calling_ae_title="ONCONODE",
-            settings=QUICK,
-            owner="d",
-            on_negotiated=self.negotiations.remember,
-            ladder=self.ladder,
-        )
-
-    def send(self, peer: Peer) -> JobState:
-        """Send whatever is due, and let time pass where nothing is, until the job rests."""
-        for _ in range(200):
-            state = self.ledger.get(self.job_id).state
-            if state is not JobState.SENDING:
-                return state
-            if self.ledger.due_destinations():
-                self.send_once(peer)
-            else:
-                self.clock.pass_seconds(30)
-        raise AssertionError("the job does not come to rest")
-
-    def states(self) -> dict[str, DeliveryState]:
-        """Form -> state; of reports the one that was made last."""
-        return {
-            FORM_OF_CLASS[each.sop_class_uid]: each.state
-            for each in self.ledger.deliveries(self.job_id)
-        }
+    return make_result(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
 def sender(tmp_path: Path, result: tuple[Evidence, ...]) -> Iterator[Sender]:
-    folder = tmp_path / "result"
-    shutil.copytree(result[0].path.parent, folder)
-    moved = tuple(
-        Evidence(
-            kind=each.kind,
-            path=folder / each.path.name,
-            sop_class_uid=each.sop_class_uid,
-            sop_instance_uid=each.sop_instance_uid,
-            series_instance_uid=each.series_instance_uid,
-        )
-        for each in result
-    )
-    engine = open_database(sqlite_url(tmp_path))
-    yield Sender(folder=tmp_path, engine=engine, evidence=moved)
-    engine.dispose()
+    with opened_sender(tmp_path, result, destination="pacs", settings=QUICK) as opened:
+        yield opened
 
 
 def peer_of(archive: Archive, **options: object) -> Peer:

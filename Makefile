@@ -74,12 +74,13 @@ sbom: $(DEV)
 # Existing pins stay unless they must move; `make lock UPGRADE=--upgrade` moves all.
 UPGRADE ?=
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
-	--generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE) \
-	pyproject.toml --group build
+	--generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+PROJECT := pyproject.toml --group build
 
 lock:
-	$(COMPILE) -o requirements/runtime.lock
-	$(COMPILE) --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	$(COMPILE) $(PROJECT) -o requirements/runtime.lock
+	$(COMPILE) $(PROJECT) --group dev -c requirements/runtime.lock -o requirements/dev.lock
+	echo 'psycopg[binary]' | $(COMPILE) -c requirements/dev.lock -o requirements/postgresql.lock -
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

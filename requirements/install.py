@@ -1,6 +1,6 @@
 """Make a virtual environment with exactly the locked dependencies, and the project in it.
 
-    python3 requirements/install.py .venv runtime|dev
+    python3 requirements/install.py .venv runtime|dev [postgresql]
 
 Run by ``make``. Uses only the standard library, so that a fresh machine can run it, and syntax
 that old Pythons read, so that they can be told what is missing.
@@ -74,11 +74,13 @@ def make_environment(place):
     return python
 
 
-def install_locked(python, lock):
-    """Install the wheels of a lock file, then compile what has none, then the project."""
+def install_locked(python, lock, additions=()):
+    """Install the wheels of lock files, then compile what has none, then the project."""
     wheels, sources = split_lock(lock.read_text())
     say(f"installing {lock.name} (about 500 MB to fetch the first time)")
     install_file(python, wheels, "--only-binary", ":all:")
+    for addition in additions:
+        install_file(python, addition.read_text(), "--only-binary", ":all:")
     say("compiling what comes as source")
     install_file(
         python,
@@ -159,8 +161,13 @@ def main():
     missing = list_missing()
     if missing:
         sys.exit("OncoNode cannot be installed here. Missing:\n  - " + "\n  - ".join(missing))
-    place, kind = Path(sys.argv[1]).absolute(), sys.argv[2]
-    install_locked(make_environment(place), LOCKS / f"{kind}.lock")
+    place, (lock, *additions) = Path(sys.argv[1]).absolute(), map(lock_of, sys.argv[2:])
+    install_locked(make_environment(place), lock, additions)
+
+
+def lock_of(name):
+    """Return the lock file of that name."""
+    return LOCKS / f"{name}.lock"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     .venv/bin/python requirements/sbom.py build/sbom.cdx.json
 
-Components, versions and hashes are those of ``runtime.lock``; the licences are those that the
+Components, versions and hashes are those of ``runtime.lock`` and ``postgresql.lock``, as the image
+has them; the licences are those that the
 installed packages declare, so it is run in the environment that ``make`` has made. What the
 operating system brings (Python, the C library) is not in it.
 """
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from importlib.metadata import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 LOCKS = Path(__file__).parent
@@ -24,7 +26,10 @@ def main() -> None:
     """Write the file that the command line names."""
     place = Path(sys.argv[1])
     project = ["--pyproject", str(ROOT / "pyproject.toml")]
-    locked = run("requirements", *project, str(LOCKS / "runtime.lock"))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "requirements.txt"
+        file.write_text(read_locks("runtime", "postgresql"), "utf-8")
+        locked = run("requirements", *project, str(file))
     installed = run("environment", *project, sys.executable)
     unknown = describe(locked, installed)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +37,16 @@ def main() -> None:
     print(f"{place}: {len(locked['components'])} components")
     if unknown:
         print(f"without a licence: {', '.join(unknown)}")
+
+
+def read_locks(*names: str) -> str:
+    """Return the entries of lock files, each package once."""
+    entries: dict[str, str] = {}
+    for name in names:
+        text = (LOCKS / f"{name}.lock").read_text("utf-8")
+        for entry in re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]:
+            entries.setdefault(entry.partition("==")[0], entry)
+    return "".join(entries.values())
 
 
 def run(*arguments: str) -> dict[str, Any]:

@@ -105,7 +105,9 @@ def test_image_runs_as_nobody_special_and_pins_what_it_installs():
     assert user == ["10001:10001"]
     assert "gcc" in stages[0]
     assert "gcc" not in stages[-1]
-    assert "requirements/install.py .venv runtime" in stages[0]  # installs with --require-hashes
+    assert (
+        "requirements/install.py .venv runtime postgresql" in stages[0]
+    )  # installs with --require-hashes
     install = (ROOT / "requirements/install.py").read_text("utf-8")
     assert "--require-hashes" in install
 

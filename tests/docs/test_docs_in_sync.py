@@ -190,12 +190,21 @@ def test_lock_files_hold_every_dependency_with_hashes():
     for lock, wanted in (
         ("runtime", project["project"]["dependencies"]),
         ("dev", project["project"]["dependencies"] + project["dependency-groups"]["dev"]),
+        ("postgresql", project["project"]["optional-dependencies"]["postgres"]),
     ):
         text = (ROOT / f"requirements/{lock}.lock").read_text("utf-8")
         entries = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
         assert all("--hash=sha256:" in entry for entry in entries)
         locked = {entry.partition("==")[0] for entry in entries}
         assert {re.split(r"[^A-Za-z0-9_.-]", entry)[0] for entry in wanted} <= locked
+
+
+def test_locks_agree_on_versions():
+    versions: dict[str, set[str]] = {}
+    for lock in (ROOT / "requirements").glob("*.lock"):
+        for name, version in re.findall(r"^(\S+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE):
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
 # Written in parts, so that this file does not find itself.

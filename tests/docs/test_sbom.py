@@ -25,7 +25,10 @@ def bill(tmp_path_factory):
 
 
 def locked() -> dict[str, str]:
-    text = (ROOT / "requirements/runtime.lock").read_text("utf-8")
+    text = "".join(
+        (ROOT / f"requirements/{name}.lock").read_text("utf-8")
+        for name in ("postgresql", "runtime")
+    )
     return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", text, flags=re.MULTILINE))
 
 

@@ -26,15 +26,19 @@ class Route:
     destinations : tuple of str
     series_instance_uids : tuple of str
         What would be processed, the reference first.
+    priority : str
+        Of the rule; empty where that of the sender holds.
     """
 
     rule: str
     bundle: str
     destinations: tuple[str, ...]
     series_instance_uids: tuple[str, ...]
+    priority: str = ""
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.bundle} -> {', '.join(self.destinations)}"
+        lane = f" ({self.priority})" if self.priority else ""
+        return f"{self.rule}: {self.bundle} -> {', '.join(self.destinations)}{lane}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ class Replayed:
             if self.before == self.after:
                 return ()
             return ("taken",) if self.before is None else ("dropped",)
-        parts = ("rule", "bundle", "destinations", "series_instance_uids")
+        parts = ("rule", "bundle", "destinations", "series_instance_uids", "priority")
         return tuple(
             part.removesuffix("_instance_uids")
             for part in parts
@@ -116,4 +120,5 @@ def _route(study: Study, rules: Sequence[RoutingRule], parts: Parts) -> Route | 
         bundle=selection.rule.bundle,
         destinations=selection.rule.destinations,
         series_instance_uids=tuple(each.series_instance_uid for each in selection.all_series),
+        priority=selection.rule.priority or "",
     )

@@ -81,8 +81,8 @@ class MemoryEntry(_Frozen):
     The volume is that of all roles, at four bytes a voxel.
     """
 
-    factor: float = Field(12, ge=0)
-    floor_mb: int = Field(1200, ge=0)
+    factor: float = Field(4, ge=0)
+    floor_mb: int = Field(1600, ge=0)
 
 
 class Manifest(_Frozen):
@@ -123,8 +123,8 @@ class Manifest(_Frozen):
 
 
 MEASURED = {
-    "slices": MemoryEntry(factor=12, floor_mb=1200),
-    "nodule": MemoryEntry(factor=12, floor_mb=1200),
+    "slices": MemoryEntry(),
+    "nodule": MemoryEntry(factor=2, floor_mb=1300),
 }
 """Kind of bundle -> peak memory of ``onconode process``; how it was measured: models/README.md."""
 

@@ -64,6 +64,18 @@ class _Outgoing:
     transfer_syntax_uid: str
 
 
+def log_outcome(peer: Peer, outcome: SendOutcome) -> None:
+    """Write one object's outcome to the log."""
+    log.info(
+        "object.sent" if outcome.accepted else "object.refused",
+        peer=peer.name,
+        sop_instance_uid=outcome.sop_instance_uid,
+        status=f"0x{outcome.status:04X}",
+        retry=outcome.retry,
+        detail=outcome.detail,
+    )
+
+
 def send_objects(
     paths: Sequence[Path],
     *,
@@ -112,14 +124,7 @@ def send_objects(
 
     def note(outcome: SendOutcome) -> None:
         outcomes[outcome.path] = outcome
-        log.info(
-            "object.sent" if outcome.accepted else "object.refused",
-            peer=peer.name,
-            sop_instance_uid=outcome.sop_instance_uid,
-            status=f"0x{outcome.status:04X}",
-            retry=outcome.retry,
-            detail=outcome.detail,
-        )
+        log_outcome(peer, outcome)
         on_outcome(outcome)
 
     readable: list[_Outgoing] = []

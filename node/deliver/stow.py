@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import structlog
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from node.config.settings import DeliverSettings, Peer
-from node.deliver.c_store import SendOutcome
+from node.deliver.c_store import SendOutcome, log_outcome
 from node.deliver.status import PROCESSING_FAILURE, Verdict, rule_of
 from node.deliver.web_client import (
     JSON,
@@ -30,8 +29,6 @@ from node.deliver.web_client import (
     web_failures,
 )
 from node.domain.errors import TryLater
-
-log = structlog.get_logger()
 
 SUCCESS = 0x0000
 CONFLICT, PARTLY = 409, 202
@@ -88,14 +85,7 @@ def store_objects(
                 outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_unclear)
                 outcome = replace(outcome, refused=not is_unclear)
         outcomes.append(outcome)
-        log.info(
-            "object.sent" if outcome.accepted else "object.refused",
-            peer=peer.name,
-            sop_instance_uid=outcome.sop_instance_uid,
-            status=f"0x{outcome.status:04X}",
-            retry=outcome.retry,
-            detail=outcome.detail,
-        )
+        log_outcome(peer, outcome)
         on_outcome(outcome)
     return tuple(outcomes)
 

@@ -16,7 +16,6 @@ from node.query.found import Fetched, QueryRefused
 
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 DESTINATION_UNKNOWN = 0xA801
-REFUSED_BY_DESTINATION = 0xA702
 
 
 def move(

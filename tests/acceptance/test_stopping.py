@@ -5,11 +5,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fault_table import Row
+from held_stages import Bench
 from running_node import JOB_S, RunningNode
 from small_study import write_small_study
 
 from node.emulate.archive import Archive
-from node.jobs.state import JobEvent, JobState
+from node.jobs.state import JobEvent
 
 pytestmark = pytest.mark.slow
 
@@ -27,17 +29,8 @@ def begin_study(node: RunningNode, folder: Path) -> str:
     return study.study_instance_uid
 
 
-def check_delivered_once(node: RunningNode, archive: Archive, study_instance_uid: str) -> None:
-    job = node.wait_for_end(study_instance_uid)
-    assert (job.state, job.error) == (JobState.DELIVERED, "")
-    counts = archive.counts()
-    for entry in job.result["evidence"]:
-        if entry["sop_instance_uid"]:
-            assert counts[entry["sop_instance_uid"]] >= 1
-
-
 def test_sigterm_lets_the_work_end_and_a_restart_goes_on(
-    node: RunningNode, archive: Archive, tmp_path: Path
+    node: RunningNode, archive: Archive, tmp_path: Path, fault_rows: list[Row]
 ) -> None:
     uid = begin_study(node, tmp_path / "study")
     assert node.terminate() == 0
@@ -50,12 +43,13 @@ def test_sigterm_lets_the_work_end_and_a_restart_goes_on(
     }
     assert stopped
     node.start()
-    check_delivered_once(node, archive, uid)
+    bench = Bench(node, archive, tmp_path, fault_rows)
+    bench.conclude(uid, fault="SIGTERM, drain", stage="segmenting")
     assert node.job(uid).attempts == 1
 
 
 def test_a_killed_supervisor_leaves_no_orphan_and_a_restart_goes_on(
-    node: RunningNode, archive: Archive, tmp_path: Path
+    node: RunningNode, archive: Archive, tmp_path: Path, fault_rows: list[Row]
 ) -> None:
     uid = begin_study(node, tmp_path / "study")
     orphans = node.processes()
@@ -63,7 +57,8 @@ def test_a_killed_supervisor_leaves_no_orphan_and_a_restart_goes_on(
     psutil.wait_procs(orphans, timeout=20)
     assert node.processes() == []
     node.start()
-    check_delivered_once(node, archive, uid)
+    bench = Bench(node, archive, tmp_path, fault_rows)
+    bench.conclude(uid, fault="SIGKILL supervisor", stage="segmenting")
 
 
 def test_stopping_in_the_middle_of_the_start_leaves_nothing(node: RunningNode) -> None:

@@ -81,8 +81,8 @@ class MemoryEntry(_Frozen):
     The volume is that of all roles, at four bytes a voxel.
     """
 
-    factor: float = Field(4, ge=0)
-    floor_mb: int = Field(1600, ge=0)
+    factor: float = Field(2, ge=0)
+    floor_mb: int = Field(1500, ge=0)
 
 
 class Manifest(_Frozen):
@@ -126,7 +126,7 @@ MEASURED = {
     "slices": MemoryEntry(),
     "nodule": MemoryEntry(factor=2, floor_mb=1300),
 }
-"""Kind of bundle -> peak memory of ``onconode process``; how it was measured: models/README.md."""
+"""Kind of bundle -> peak memory of a worker; how it was measured: models/README.md."""
 
 
 def read_manifest(path: Path) -> Manifest:

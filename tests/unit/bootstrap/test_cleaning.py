@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 from factories_ledger import OBJECT_BYTES, add_job, add_object, mark_assembled, record_object
+from sqlalchemy import update
 
 from node.bootstrap.parts import Parts
 from node.bootstrap.purging import Cleaner, limit_quarantine, purge
 from node.config.settings import AuditSettings, NodeSettings, Settings
+from node.jobs.job import CommitmentState
 from node.jobs.state import JobState
 from node.storage.clock import utc_now
+from node.storage.database import writing
 from node.storage.removal import count_deletions, latest_deletions, recover_trash, remove_study
+from node.storage.tables import CommitmentRow
 from node.telemetry.audit.events import Node
 from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.audit.verify import read_records
@@ -110,6 +114,17 @@ def test_what_is_not_delivered_never_goes(parts: Parts, state: str) -> None:
     assert studies(parts) == {"1.1"}
     assert parts.ledger.get(job.job_id).state is job.state
     assert purge(parts, later) == 0
+
+
+@pytest.mark.parametrize("proof", CommitmentState)
+def test_what_awaits_proof_goes_when_that_is_settled_and_not_before(
+    parts: Parts, proof: CommitmentState
+) -> None:
+    add_job(parts, "1.1", "unproven")
+    with writing(parts.engine) as session:
+        session.execute(update(CommitmentRow).values(state=proof.value))
+    Cleaner(parts, free_bytes=SmallDisk(parts, 0), now=lambda: utc_now() + OLD).tick()
+    assert studies(parts) == (set() if proof is CommitmentState.CLOSED else {"1.1"})
 
 
 def test_objects_that_wait_to_be_assembled_never_go(parts: Parts) -> None:

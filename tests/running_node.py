@@ -302,6 +302,20 @@ class RunningNode:
                     is_warm = True
         return is_warm
 
+    def onconode(self, *arguments: str) -> str:
+        """Run a command with the configuration of this node; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "node.cli", "--config", str(self.config_dir), *arguments],
+            cwd=ROOT,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     # -- its work --------------------------------------------------------------------------------
 
     def send(self, paths: Sequence[Path], *, calling_ae: str = "MODALITY") -> tuple[Sent, ...]:

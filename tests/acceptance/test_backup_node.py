@@ -1,32 +1,16 @@
 """The disk of a node is lost: a backup that was made while it ran brings it back."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from running_node import JOB_S, ROOT, RunningNode, clean_environment
+from running_node import JOB_S, RunningNode
 from small_study import write_small_study
 
 from node.emulate.archive import OUT_OF_RESOURCES, Archive, Faults
 from node.jobs.state import JobState
 
 pytestmark = pytest.mark.slow
-
-
-def onconode(node: RunningNode, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli", "--config", str(node.config_dir), *arguments],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_after_a_lost_disk_what_was_delivered_stays_and_what_was_open_is_sent(
@@ -46,7 +30,7 @@ def test_after_a_lost_disk_what_was_delivered_stays_and_what_was_open_is_sent(
 
         node.wait_for(is_sending, "results that nobody takes", JOB_S)
         (tmp_path / "backups").mkdir()
-        onconode(node, "backup", "--spool", "--no-models", str(tmp_path / "backups"))
+        node.onconode("backup", "--spool", "--no-models", str(tmp_path / "backups"))
         node.kill("node")
     finally:
         archive.faults = Faults()
@@ -56,7 +40,7 @@ def test_after_a_lost_disk_what_was_delivered_stays_and_what_was_open_is_sent(
     before = archive.counts()
 
     (backup,) = (tmp_path / "backups").iterdir()
-    assert "send again" not in onconode(node, "restore", str(backup))
+    assert "send again" not in node.onconode("restore", str(backup))
     node.start()
     job = node.wait_for_end(waiting.study_instance_uid)
     assert (job.state, job.error) == (JobState.DELIVERED, "")

@@ -6,8 +6,6 @@ node gives up a sending after a few seconds here, so that there are dead letters
 ``integration/test_delivery_ladder``, by a clock that stands still.
 """
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +22,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 from pynetdicom import AE
-from running_node import AE_TITLE, CHILDREN, JOB_S, QUICK, ROOT, RunningNode, clean_environment
+from running_node import AE_TITLE, CHILDREN, JOB_S, QUICK, RunningNode
 from spoiled_resources import database_locked, disk_full
 
 from node.config.settings import Peer
@@ -172,25 +170,11 @@ def test_a_dead_letter_tells_its_reason_and_is_delivered_once_after_a_retry(
         bench.archive.faults = Faults()
     job = node.job(study.study_instance_uid)
     assert reason in job.error
-    assert job.job_id in onconode(node, "jobs", "list", "--state", "failed", "--json")
-    onconode(node, "jobs", "retry", job.job_id)
+    assert job.job_id in node.onconode("jobs", "list", "--state", "failed", "--json")
+    node.onconode("jobs", "retry", job.job_id)
     node.wait_for_end(study.study_instance_uid)
     wait_for_proof(bench, study.study_instance_uid)
     bench.conclude(study.study_instance_uid, fault=name, stage="sending", dead_lettered=1)
-
-
-def onconode(node: RunningNode, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli", "--config", str(node.config_dir), *arguments],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # -- disk and database, at every stage -------------------------------------------------------------

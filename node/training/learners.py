@@ -168,7 +168,12 @@ def _fit_calibrated(
     folds: int,
     seed: int,
 ) -> CalibratedClassifierCV:
-    """Fit on all rows; Platt's sigmoid is that of decision values from folds by patient."""
+    """Fit one classifier for each fold by patient, with Platt's sigmoid from that fold; their mean.
+
+    One sigmoid for the decision values of all folds would not do: the intercept of a smooth SVM,
+    all of whose support vectors are at their bound, swings from fold to fold by more than its
+    decision values differ, so that together they rank nothing.
+    """
     pipeline = Pipeline(
         [
             ("keep", ColumnTransformer([("kept", "passthrough", list(columns))])),
@@ -176,6 +181,6 @@ def _fit_calibrated(
         ]
     )
     splits = split_by_patient(labels, patients, folds=folds, seed=seed)
-    calibrated = CalibratedClassifierCV(pipeline, method="sigmoid", cv=splits, ensemble=False)
+    calibrated = CalibratedClassifierCV(pipeline, method="sigmoid", cv=splits)
     with allow_early_stop():
         return calibrated.fit(values, labels)

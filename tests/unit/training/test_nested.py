@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from factories_tables import QUICK, make_table
 
+from node.evaluation.discrimination import measure_auc
 from node.training.compare_classifiers import GENETIC, compare_classifiers
 from node.training.comparison_tables import format_markdown, write_comparison
 from node.training.learners import Plain, SvmSearch, build_logistic, find_size
 from node.training.nested import Learned, nested_cross_validate
 from node.training.other_searches import search_random
+from node.training.svm_objective import Genome
 
 
 class Spy:
@@ -67,6 +69,22 @@ def test_noise_is_judged_as_noise_although_the_search_found_something():
     outer = ((result.probability[:, 1] > 0.5) == result.labels).mean()
     assert inner > 0.7
     assert outer < inner
+
+
+def test_the_smoothest_svm_is_judged_by_its_ranks_and_not_by_its_intercepts():
+    """All its support vectors are at their bound: decision values of two folds do not compare."""
+    table = make_table(patients=120, slices=1)
+    smooth = Genome(kernel="rbf", log2_c=-6.0, log2_gamma=-8.0, columns=(0, 1, 2))
+
+    def search(objective, *, seed):
+        objective.judge(smooth)
+
+    learner = SvmSearch(name="smooth", search=search, settings=QUICK, evaluations=1)
+    for seed in range(4):
+        result = nested_cross_validate(table, "malignant", learner, settings=QUICK, seed=seed)
+        auc = measure_auc(result.labels, result.probability[:, 1], result.classes)
+        assert auc > 0.9
+        assert np.ptp(result.probability[:, 1]) > 0.5
 
 
 def test_lesions_without_truth_or_features_are_left_out():

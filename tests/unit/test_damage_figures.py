@@ -1,8 +1,8 @@
 """The figures of fault matrix and soak: a loss, a double and a leak must show."""
 
 import pytest
-from benchmarks.resident_sizes import Sample, growth_of
 from fault_table import Row, lines_of
+from resident_sizes import Sample, growth_of
 
 
 def life(pid: int, first: int, last: int, *, mb_per_result: float) -> list[Sample]:

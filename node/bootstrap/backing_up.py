@@ -227,7 +227,7 @@ def _add_open_work(
     taken, gone = [], []
     for file in (*work.objects, *work.results):
         name = file.path.relative_to(data_dir) if file.path.is_relative_to(data_dir) else Path()
-        if name.parts[:1] not in [(folder,) for folder in SPOOLED]:
+        if not name.parts or name.parts[0] not in SPOOLED:
             gone.append(file.path)
             continue
         try:

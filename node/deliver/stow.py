@@ -2,7 +2,7 @@
 
 References
 ----------
-PS3.18 section 10.5 (Store transaction; table 10.5.3-1: 202, 409), annex I.2 (its response).
+PS3.18 section 10.5 (Store transaction; 10.5.3: 202 and 409), annex I.2 (its response).
 """
 
 from collections.abc import Callable, Sequence

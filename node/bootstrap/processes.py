@@ -4,10 +4,12 @@ Each is a child of ``onconode serve`` and dies with it.
 """
 
 import argparse
+import faulthandler
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DAY_S = 86400.0
+SIGNAL_LOOK_S = 0.5
+DRAIN_S = 10.0
+HANGING_S = 2 * DRAIN_S
 SETUP_FAULT_EXIT = 78
 """EX_CONFIG of sysexits.h: a restart cannot help."""
 
@@ -69,15 +74,15 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
         parts.take_up(settings)
 
     _follow(parts, "listener", take_up)
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    while True:
+    stopped = _stop_signal()
+    while not stopped.is_set():
         warn_of_expiry(parts.settings)
-        if stopped.wait(DAY_S):
-            break
-    listener.stop(drain_s=10)
+        _wait_for(stopped, DAY_S)
+    # Should it hang, the log of the process tells where before the supervisor kills it.
+    faulthandler.dump_traceback_later(HANGING_S)
+    listener.stop(drain_s=DRAIN_S)
     audit.close()
+    faulthandler.cancel_dump_traceback_later()
 
 
 def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
@@ -168,10 +173,9 @@ def run_observer(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
         sys.exit(1)
     observer.start()
     _follow(parts, "observer", parts.take_up)
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    stopped = _stop_signal()
+    while not stopped.is_set():
+        _wait_for(stopped, DAY_S)
     observer.stop()
 
 
@@ -182,6 +186,23 @@ ROLES: dict[str, Callable[[Parts, Path], None]] = {
     "worker": run_dask_worker,
     "observer": run_observer,
 }
+
+
+def _stop_signal() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def _wait_for(stopped: threading.Event, seconds: float) -> None:
+    """Wait in short turns: a signal that another thread receives does not wake this one.
+
+    Python calls its handlers in the main thread only, when that runs next.
+    """
+    end = time.monotonic() + seconds
+    while not stopped.wait(SIGNAL_LOOK_S) and time.monotonic() < end:
+        pass
 
 
 def _follow(parts: Parts, role: str, take_up: Callable[[Settings], object]) -> None:

@@ -35,6 +35,8 @@ from node.jobs.state import JobEvent, JobState
 pytestmark = pytest.mark.slow
 
 NODE = QUICK | {
+    # a slow machine must not take a sender that is held up for one that has ended
+    "assemble": QUICK["assemble"] | {"quiet_time_s": 3},
     "deliver": {
         "maximum_attempts": 5,
         "retry_backoff_s": 0.2,
@@ -42,7 +44,7 @@ NODE = QUICK | {
         "acse_timeout_s": 10,
         "dimse_timeout_s": 10,
         "maximum_losses": 1,
-    }
+    },
 }
 FAULT_S = 5.0
 """How long disk or database are out of order: longer than the lease of a job."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from node.classify.model import Classifier
 from node.classify.predict import AbstainRule, classify_lesion
+from node.classify.projection import Projection
 from node.config.settings import ReportSettings
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
@@ -39,6 +40,9 @@ from node.segment.preprocess import InputSpec
 from node.volume.read import read_volume
 from node.volume.resample_channels import resample_channel
 
+PROJECTION = Path("plots", "projection.npz")
+"""Of a bundle: the lesions that its classifier was trained on, by their features."""
+
 WARN_BELOW_COVERAGE = 0.9
 """Share of the reference's tissue that another role should show."""
 
@@ -47,7 +51,8 @@ WARN_BELOW_COVERAGE = 0.9
 class Toolbox:
     """A bundle, loaded: everything that is slow to load and serves many cases.
 
-    ``extractor``, ``classifier`` and ``abstain`` are None in bundles that only segment.
+    ``extractor``, ``classifier`` and ``abstain`` are None in bundles that only segment;
+    ``projection``, the training lesions, in those that keep none.
     """
 
     bundle: Bundle
@@ -56,6 +61,7 @@ class Toolbox:
     extractor: Extractor | None
     classifier: Classifier | None
     abstain: AbstainRule | None
+    projection: Projection | None = None
 
 
 def open_toolbox(bundle: Bundle) -> Toolbox:
@@ -73,7 +79,12 @@ def open_toolbox(bundle: Bundle) -> Toolbox:
         )
         if entry
         else None,
+        projection=_open_projection(bundle.path / PROJECTION) if entry else None,
     )
+
+
+def _open_projection(path: Path) -> Projection | None:
+    return Projection.load(path) if path.is_file() else None
 
 
 def load_network(bundle: Bundle) -> Network | NoduleNetwork:

@@ -4,11 +4,14 @@ The schema is documented in ``node/README.md``; ``SCHEMA_VERSION`` rises when a 
 meaning or goes.
 """
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import node
+from node.classify.projection import Projection
+from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Lesion
@@ -35,6 +38,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
     assert case.segmentation is not None
     model = case.toolbox.bundle.identity
     findings = {finding.lesion_number: finding for finding in case.findings}
+    vectors = {vector.lesion_number: vector for vector in case.features}
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "lesions" if case.segmentation.lesions else "no-lesions",
@@ -56,6 +60,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
             {
                 **_measures(lesion, case.volume),
                 **(_assessment(findings[lesion.number]) if findings else NOT_ASSESSED),
+                **_position(vectors.get(lesion.number), case.toolbox.projection),
             }
             for lesion in case.segmentation.lesions
         ],
@@ -138,6 +143,26 @@ def _assessment(finding: Finding) -> dict[str, Any]:
 def _contribution(feature: str, logit: float) -> dict[str, Any]:
     code, meaning = IBSI_OF_FEATURE.get(feature, ("", ""))
     return {"feature": feature, "ibsi": code, "meaning": meaning, "logit": round(logit, 4)}
+
+
+def _position(vector: FeatureVector | None, projection: Projection | None) -> dict[str, Any]:
+    """Where the lesion lies among those of the training, and its features that say so."""
+    if vector is None or projection is None:
+        return {}
+    placement = projection.place(vector)
+    values = dict(zip(vector.names, vector.values.tolist(), strict=True))
+    return {
+        "position": {
+            "pca": [round(float(value), 4) for value in placement.pca],
+            "tsne": [round(float(value), 4) for value in placement.tsne],
+            "distance": round(placement.distance, 4),
+            "undefined": placement.undefined,
+        },
+        "features": {  # JSON has no NaN
+            name: None if math.isnan(values[name]) else float(f"{values[name]:.6g}")
+            for name in projection.names
+        },
+    }
 
 
 def _rounded(value: float | None) -> float | None:

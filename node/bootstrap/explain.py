@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from node.classify.projection import Projection
 from node.evaluation.projection import plot_projection
 from node.pipeline import Case
-
-PROJECTION = Path("plots", "projection.npz")
 
 
 def write_explanation(case: Case) -> Path | None:
@@ -23,10 +20,9 @@ def write_explanation(case: Case) -> Path | None:
         ``<prefix>_explain.png`` in the case's folder; None if there is no lesion, or the bundle
         has no classifier or no planes.
     """
-    path = case.toolbox.bundle.path / PROJECTION
-    if not case.features or not path.exists():
+    projection = case.toolbox.projection
+    if not case.features or projection is None:
         return None
-    projection = Projection.load(path)
     places = {
         f"lesion {vector.lesion_number}": projection.place(vector) for vector in case.features
     }

@@ -89,16 +89,23 @@ def _roles(case: Case) -> dict[str, str]:
 
 
 def _parts(case: Case) -> dict[str, dict[str, Any]]:
-    """Series Instance UID -> which of its volumes was taken, for series that hold several."""
-    found = {}
-    for series in (case.series, *case.companions.values()):
-        if series.part is not None:
-            found[series.series_instance_uid] = {
-                "labels": dict(series.part.labels),
-                "number": series.part.number,
-                "of": series.part.of,
-                "chosen_by": series.part.chosen_by,
-            }
+    """Series Instance UID -> which of its volumes was taken, for series that hold several.
+
+    Of a series that plays several roles that of the first, which has those of the others by role.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for role, series in {"": case.series, **case.companions}.items():
+        if series.part is None:
+            continue
+        told = {
+            "labels": dict(series.part.labels),
+            "number": series.part.number,
+            "of": series.part.of,
+            "chosen_by": series.part.chosen_by,
+        }
+        first = found.setdefault(series.series_instance_uid, told)
+        if first is not told:
+            first.setdefault("other_roles", {})[role] = told
     return found
 
 

@@ -1,4 +1,4 @@
-"""Three sequences of one head, and a bundle of three channels that marks what is bright in FLAIR.
+"""Three sequences of one head, and a bundle of three channels that marks what is bright in one.
 
 The bundle's network is one convolution with known weights: a result tells at once whether every
 role came to its own channel, and no training is needed.
@@ -39,7 +39,11 @@ def make_sequences(*, bright: str = "flair", geometry: Geometry | None = None) -
 
 
 def write_tiny_bundle(
-    models: Path, *, name: str = "tiny-three", roles: Sequence[str] = ROLES
+    models: Path,
+    *,
+    name: str = "tiny-three",
+    roles: Sequence[str] = ROLES,
+    bright: str = "flair",
 ) -> str:
     """Write the bundle, with its golden case, and return its name."""
     import keras
@@ -49,7 +53,7 @@ def write_tiny_bundle(
     layer = keras.layers.Conv2D(1, 1, dtype="float32")
     network = keras.Model(image, layer(image))
     weights = np.zeros((1, 1, len(roles), 1), np.float32)
-    weights[..., roles.index("flair"), :] = 6.0
+    weights[..., roles.index(bright), :] = 6.0
     # Tissue has a mean of 0 and a deviation of 1; the ball lies above 3.5 deviations.
     layer.set_weights([weights, np.array([-16.5])])
     folder = models / name / "0.0.1"
@@ -73,7 +77,7 @@ def write_tiny_bundle(
         "made_with": {},
     }
     bundle = seal_bundle(folder, manifest)
-    given = GoldenInput(channels=tuple(make_sequences()[role] for role in roles))
+    given = GoldenInput(channels=tuple(make_sequences(bright=bright)[role] for role in roles))
     save_golden(folder / "golden", given, run_golden(open_toolbox(bundle), given))
     seal_bundle(folder, manifest)
     return name

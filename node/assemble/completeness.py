@@ -100,10 +100,11 @@ def judge_completeness(
     is_counted : bool
         Whether the source told its counts.
     """
-    limitations = []
+    limitations: list[str] = []
     total = 0
+    left = dict(missing)  # what the archive counts of a series that plays two roles counts once
     for series in chosen:
-        counted, gaps = missing.get(series.series_instance_uid, 0), series.missing_slices
+        counted, gaps = left.pop(series.series_instance_uid, 0), series.missing_slices
         total += max(counted, gaps)
         name = f"series number {series.attributes.get('SeriesNumber') or 'unknown'}"
         if gaps:

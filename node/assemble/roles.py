@@ -1,7 +1,8 @@
 """Which series of a study plays which role of a bundle, or why that cannot be told.
 
 Each role has alternatives in the order of preference; the first that any series meets gives the
-candidates. Of all ways to give each role a series of its own, those count that lie in one frame of
+candidates. Of all ways to give each role a series of its own, or a part of its own of a series that
+several name parts of (phases before and after contrast agent), those count that lie in one frame of
 reference; among them those in the fewest planes, then those of the fewest different numbers of
 slices, are preferred: an axial T1 beside an axial FLAIR, where a sagittal one was scanned too.
 If several ways are left, the study is refused and the roles that are open are named: guessing
@@ -9,10 +10,11 @@ which of two series a network should see is no business of a machine.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from node.assemble.conditions import has_contrast_agent, is_sequence
-from node.config.settings import SequenceMatch
+from node.config.settings import PartChoice, SequenceMatch
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series
 from node.registry.sequences import TITLES
@@ -24,9 +26,27 @@ _REMEDY = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """What plays a role.
+
+    Parameters
+    ----------
+    series : Series
+    part : PartChoice or None
+        Which volume of it, where the role says; else the rule may.
+    """
+
+    series: Series
+    part: PartChoice | None = None
+
+
+Way = tuple[Player, ...]
+
+
 def bind_roles(
     series: Sequence[Series], roles: Mapping[str, Sequence[SequenceMatch]]
-) -> dict[str, Series]:
+) -> dict[str, Player]:
     """Give every role its series.
 
     Parameters
@@ -38,7 +58,7 @@ def bind_roles(
 
     Returns
     -------
-    dict of str to Series
+    dict of str to Player
         In the order of ``roles``.
 
     Raises
@@ -57,40 +77,54 @@ def bind_roles(
     if len(present) == len(roles) and ways and not together:
         raise InputRejected(map(_apart, roles, best[0]))
     left = dict(zip(present, zip(*best, strict=True), strict=True)) if best else present
-    raise InputRejected(_told(role, left.get(role, ()), series, is_open=not best) for role in roles)
+    raise InputRejected(
+        _told(role, [player.series for player in left.get(role, ())], series, is_open=not best)
+        for role in roles
+    )
 
 
-def _candidates(series: Sequence[Series], matches: Sequence[SequenceMatch]) -> list[Series]:
+def _candidates(series: Sequence[Series], matches: Sequence[SequenceMatch]) -> list[Player]:
     for match in matches:
-        found = [item for item in series if is_sequence(item, match)]
+        found = [Player(series=s, part=match.part) for s in series if is_sequence(s, match)]
         if found:
             return found
     return []
 
 
-def _ways(candidates: Mapping[str, Sequence[Series]]) -> list[tuple[Series, ...]]:
-    """Every way to give each role a series of its own."""
+def _ways(candidates: Mapping[str, Sequence[Player]]) -> list[Way]:
+    """Every way to give each role a series, or a part of one, of its own."""
     count = 1
     for found in candidates.values():
         count *= len(found)
     if count > MAXIMUM_WAYS:  # a study of so many alike series is ambiguous anyway
         return []
-    return [
-        way
-        for way in product(*candidates.values())
-        if len({item.series_instance_uid for item in way}) == len(way)
-    ]
+    return [way for way in product(*candidates.values()) if not _meets_itself(way)]
 
 
-def _shares_frame(way: Sequence[Series]) -> bool:
+def _meets_itself(way: Way) -> bool:
+    """Tell whether two roles would see the same; a part must be named in both to be another."""
+    parts_of: dict[str, list[PartChoice | None]] = {}
+    for player in way:
+        parts_of.setdefault(player.series.series_instance_uid, []).append(player.part)
+    return any(
+        len(parts) > 1 and (None in parts or len(set(parts)) < len(parts))
+        for parts in parts_of.values()
+    )
+
+
+def _shares_frame(way: Way) -> bool:
     """Tell whether no two frames of reference are named; a missing one contradicts none."""
-    return len({_frame(item) for item in way} - {""}) <= 1
+    return len({_frame(player.series) for player in way} - {""}) <= 1
 
 
-def _closest(ways: Sequence[tuple[Series, ...]]) -> list[tuple[Series, ...]]:
+def _closest(ways: Sequence[Way]) -> list[Way]:
     """Ways with the fewest planes, then the fewest different numbers of slices."""
     ranks = [
-        (len({_plane(item) for item in way}), len({_slices(item) for item in way})) for way in ways
+        (
+            len({_plane(player.series) for player in way}),
+            len({_slices(player.series) for player in way}),
+        )
+        for way in ways
     ]
     return [way for way, rank in zip(ways, ranks, strict=True) if rank == min(ranks)]
 
@@ -143,7 +177,8 @@ def _told(
     return Problem(code=code, tag=role, found=told, expected=_expected(role), remedy=_REMEDY)
 
 
-def _apart(role: str, chosen: Series) -> Problem:
+def _apart(role: str, player: Player) -> Problem:
+    chosen = player.series
     return Problem(
         code="role-in-another-frame",
         tag="FrameOfReferenceUID",

@@ -18,7 +18,7 @@ from node.assemble.conditions import failed_conditions
 from node.assemble.own import is_own
 from node.assemble.roles import bind_roles
 from node.assemble.validate import SOP_CLASSES
-from node.config.settings import RoutingRule
+from node.config.settings import PartChoice, RoutingRule
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Series, Study
 from node.registry.manifest import RoleEntry
@@ -43,16 +43,25 @@ class Selection:
         The only one, or the one of the bundle's first role.
     companions : mapping of str to Series
         Role -> series, for the bundle's other roles in their order.
+    role_parts : tuple of (PartChoice or None)
+        What the roles say of the volume to take of their series; empty for a bundle without roles.
     """
 
     rule: RoutingRule
     series: Series
     companions: Mapping[str, Series] = field(default_factory=dict)
+    role_parts: tuple[PartChoice | None, ...] = ()
 
     @property
     def all_series(self) -> tuple[Series, ...]:
         """Every series that takes part, the reference first."""
         return (self.series, *self.companions.values())
+
+    @property
+    def choices(self) -> tuple[PartChoice, ...]:
+        """Which volume to take of each of them: as its role says, or else the rule."""
+        said = self.role_parts or (None,)
+        return tuple(self.rule.part if part is None else part for part in said)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +141,9 @@ def _bind(rule: RoutingRule, matching: Sequence[Series], roles: Sequence[RoleEnt
     first, *others = roles
     return Selection(
         rule=rule,
-        series=bound[first.name],
-        companions={role.name: bound[role.name] for role in others},
+        series=bound[first.name].series,
+        companions={role.name: bound[role.name].series for role in others},
+        role_parts=tuple(bound[role.name].part for role in roles),
     )
 
 

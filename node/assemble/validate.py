@@ -4,10 +4,9 @@ The checks are of two kinds: each object by itself (``faults_of_objects``) and t
 planes form (``node.assemble.stack``).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
-from types import MappingProxyType
 
 import structlog
 from pydicom import uid
@@ -149,8 +148,7 @@ def check_all_series(
     series: Iterable[Series],
     *,
     minimum_slices: int,
-    choice: PartChoice = ANY_PART,
-    parts: Mapping[str, Part] = MappingProxyType({}),
+    choices: Iterable[PartChoice | Part],
     let_gaps_pass: bool = False,
 ) -> tuple[Series, ...]:
     """Check several series of one case, as ``check_series`` does.
@@ -158,34 +156,54 @@ def check_all_series(
     Parameters
     ----------
     series : iterable of Series
+        One may come more than once, if different volumes of it are taken.
     minimum_slices : int
-    choice : PartChoice
-    parts : mapping of str to Part
-        Series Instance UID -> what was taken of it before; ``choice`` holds for the others.
+    choices : iterable of PartChoice or Part
+        For each of the series.
     let_gaps_pass : bool
 
     Raises
     ------
     InputRejected
-        With the faults of all of them.
+        With the faults of all of them, or if one volume was taken twice.
     """
     checked: list[Series] = []
     problems: list[Problem] = []
-    for item in series:
+    for item, choice in zip(series, choices, strict=True):
         try:
             checked.append(
                 check_series(
                     item,
                     minimum_slices=minimum_slices,
-                    choice=parts.get(item.series_instance_uid, choice),
+                    choice=choice,
                     let_gaps_pass=let_gaps_pass,
                 )
             )
         except InputRejected as rejected:
             problems += rejected.problems
+    problems += _volumes_taken_twice(checked)
     if problems:
         raise InputRejected(problems)
     return tuple(checked)
+
+
+def _volumes_taken_twice(checked: Sequence[Series]) -> list[Problem]:
+    seen, problems = set(), []
+    for series in checked:
+        volume = (series.series_instance_uid, series.slices)
+        if volume in seen:
+            problems.append(
+                Problem(
+                    code="part-taken-twice",
+                    tag="ImagePositionPatient",
+                    uid=series.series_instance_uid,
+                    found=str(series.part or "one volume in the series") + ", for two roles",
+                    expected="another volume for each role",
+                    remedy="change 'part' of the roles in routing.yaml, or send all volumes",
+                )
+            )
+        seen.add(volume)
+    return problems
 
 
 def _order(series: Series, stack: Stack, part: Part | None) -> Series:

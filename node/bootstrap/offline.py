@@ -115,7 +115,7 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
         raise InputRejected(sorted_study.left_out)
     selection = sorted_study.selections[0]
     series, *others = check_all_series(
-        selection.all_series, minimum_slices=run.minimum_slices, choice=selection.rule.part
+        selection.all_series, minimum_slices=run.minimum_slices, choices=selection.choices
     )
     pointed = PointedAt()
     if needs_prompts(run.models, selection.rule.bundle):

@@ -126,7 +126,7 @@ def add_work(parts: Parts, study: Study, outlook: Outlook) -> None:
         content_digest=digest_case(outlook.series, pointing),
         intake=Intake(
             completeness=outlook.completeness,
-            parts={s.series_instance_uid: s.part for s in outlook.series if s.part is not None},
+            parts=tuple(series.part for series in outlook.series),
         ),
         priority=priority_of(parts.settings, selection.rule, study.calling_ae_title),
         memory_bytes=memory_of(parts.models, selection.rule.bundle, outlook.series),
@@ -140,7 +140,7 @@ def _check(
         checked = check_all_series(
             selection.all_series,
             minimum_slices=parts.settings.node.assemble.minimum_slices,
-            choice=selection.rule.part,
+            choices=selection.choices,
             let_gaps_pass=let_gaps_pass,
         )
     except InputRejected as rejected:

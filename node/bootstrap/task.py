@@ -6,7 +6,7 @@ from functools import cache
 import structlog
 
 from node.assemble.headers import read_series
-from node.assemble.validate import check_all_series
+from node.assemble.validate import ANY_PART, check_all_series
 from node.bootstrap.auditing import open_trail, tell_access, tell_tampering
 from node.bootstrap.configuring import version_store
 from node.bootstrap.following import ConfigFollower
@@ -168,7 +168,7 @@ def _read_series(parts: Parts, job: Job, toolbox: Toolbox) -> tuple[Series, dict
     series, *others = check_all_series(
         (by_uid[uid] for uid in job.series_instance_uids),
         minimum_slices=parts.settings.node.assemble.minimum_slices,
-        parts=job.intake.parts,
+        choices=(job.intake.part(k) or ANY_PART for k in range(len(job.series_instance_uids))),
         let_gaps_pass=job.intake.completeness.is_partial,
     )
     return series, dict(zip(roles, others, strict=True))

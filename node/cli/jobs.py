@@ -209,7 +209,9 @@ def _arrival(job: "Job") -> list[tuple[str, str]]:
         return []
     intake = job.intake
     told = [("arrival", " ".join([str(intake.completeness), *intake.completeness.limitations]))]
-    told += [("volume", f"{part} (by {part.chosen_by})") for part in intake.parts.values()]
+    told += [
+        ("volume", f"{part} (by {part.chosen_by})") for part in intake.parts if part is not None
+    ]
     if intake.predecessor:
         told.append(("takes the place of", intake.predecessor.sop_instance_uid))
     return told

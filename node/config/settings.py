@@ -312,26 +312,6 @@ class SeriesMatch(Frozen):
 Range = Annotated[tuple[float, float], AfterValidator(_check_range)]
 
 
-class SequenceMatch(Frozen):
-    """Conditions that tell an MR sequence by its header; all given keys must match.
-
-    ``description`` means SeriesDescription, and ProtocolName where a series has none. It is
-    compared without regard to case, with ``*`` and ``?``; ``_ - . , / ( )`` count as spaces and
-    there is one at either end, so that ``"* post *"`` is the word and not "posterior".
-    One of ``scanning_sequence`` must be among the values of the attribute. A missing number
-    fails its range.
-    """
-
-    description: tuple[Pattern, ...] = ()
-    and_description: tuple[Pattern, ...] = ()
-    not_description: tuple[Pattern, ...] = ()
-    contrast_agent: bool | None = None
-    scanning_sequence: tuple[Text, ...] = ()
-    echo_time_ms: Range | None = None
-    repetition_time_ms: Range | None = None
-    inversion_time_ms: Range | None = None
-
-
 End = Literal["first", "last"]
 
 
@@ -350,6 +330,30 @@ class PartChoice(Frozen):
     trigger_time_ms: End | float | None = None
     inversion_time_ms: End | float | None = None
     acquisition: End | int | None = None
+
+
+class SequenceMatch(Frozen):
+    """Conditions that tell an MR sequence by its header; all given keys must match.
+
+    ``description`` means SeriesDescription, and ProtocolName where a series has none. It is
+    compared without regard to case, with ``*`` and ``?``; ``_ - . , / ( )`` count as spaces and
+    there is one at either end, so that ``"* post *"`` is the word and not "posterior".
+    One of ``scanning_sequence`` must be among the values of the attribute. A missing number
+    fails its range.
+
+    ``part`` says which volume is meant of a series that holds several, in place of the rule's
+    ``part``; one series may play several roles if each names another part.
+    """
+
+    description: tuple[Pattern, ...] = ()
+    and_description: tuple[Pattern, ...] = ()
+    not_description: tuple[Pattern, ...] = ()
+    contrast_agent: bool | None = None
+    scanning_sequence: tuple[Text, ...] = ()
+    echo_time_ms: Range | None = None
+    repetition_time_ms: Range | None = None
+    inversion_time_ms: Range | None = None
+    part: PartChoice | None = None
 
 
 class RoutingRule(Frozen):

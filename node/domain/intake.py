@@ -1,6 +1,6 @@
 """What assembling found out of a study, and a job and its results have to say of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -64,32 +64,43 @@ class Intake:
     Parameters
     ----------
     completeness : Completeness
-    parts : mapping of str to Part
-        Series Instance UID -> which of its volumes was taken, for series that hold several.
+    parts : tuple of (Part or None)
+        Which volume was taken of each series of the job, None of a series that holds one.
     predecessor : DocumentRef or None
         Report of an earlier job on the same study, made before further images came.
     """
 
     completeness: Completeness = field(default_factory=Completeness)
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: tuple[Part | None, ...] = ()
     predecessor: DocumentRef | None = None
+
+    def part(self, place: int) -> Part | None:
+        """Which volume was taken of the series at a place of the job, from 0."""
+        return self.parts[place] if place < len(self.parts) else None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any] | None) -> "Intake":
-        """Read what ``to_json`` gave; of a job without it, what is known of old ones: nothing."""
+    def from_json(
+        cls, value: Mapping[str, Any] | None, series_instance_uids: Sequence[str] = ()
+    ) -> "Intake":
+        """Read what ``to_json`` gave; of a job without it, what is known of old ones: nothing.
+
+        Jobs of the first versions have a mapping from ``series_instance_uids`` for parts.
+        """
         if not value:
             return cls()
-        told = value["completeness"]
+        told, parts = value["completeness"], value["parts"]
+        if isinstance(parts, Mapping):
+            parts = [parts.get(uid) for uid in series_instance_uids]
         return cls(
             completeness=Completeness(
                 arrival=Arrival(told["arrival"]),
                 missing=int(told["missing"]),
                 limitations=tuple(told["limitations"]),
             ),
-            parts={uid: Part(**part) for uid, part in value["parts"].items()},
+            parts=tuple(None if part is None else Part(**part) for part in parts),
             predecessor=DocumentRef(**value["predecessor"]) if value["predecessor"] else None,
         )

@@ -75,7 +75,7 @@ def job_of(row: JobRow) -> Job:
         error=row.error,
         problems=tuple(Problem(**problem) for problem in row.problems),
         result=row.result,
-        intake=Intake.from_json(row.intake),
+        intake=Intake.from_json(row.intake, row.series_instance_uids),
         priority=Priority(row.priority or Priority.ROUTINE),
         memory_bytes=row.memory_bytes or 0,
     )

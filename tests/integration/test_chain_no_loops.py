@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 from small_study import write_small_study
 
 from node.assemble.headers import read_series
-from node.assemble.validate import check_all_series
+from node.assemble.validate import ANY_PART, check_all_series
 from node.bootstrap.assembling import Assembler
 from node.bootstrap.parts import Parts
 from node.config.settings import (
@@ -84,7 +84,7 @@ class Site:
             for item in read_series(received).series
             if item.series_instance_uid in job.series_instance_uids
         )
-        (checked,) = check_all_series([series], minimum_slices=3, parts=job.intake.parts)
+        (checked,) = check_all_series([series], minimum_slices=3, choices=[ANY_PART])
         volume = read_volume(checked)
         evidence = write_evidence(
             make_report(volume, make_labels(volume.voxels.shape, 1)),

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from phases_in_one_series import PHASE_ROLES, put_in_one_series
 from pydicom import dcmread
 from three_sequences import ROLES, make_sequences
 
@@ -92,6 +93,26 @@ def test_a_study_becomes_one_job_and_the_worker_knows_every_role(
     assert all(item.geometry is not None for item in (series, *companions.values()))
     with pytest.raises(SetupFault, match="asks for 1"):
         task._read_series(parts, job, toolbox_of())  # the bundle was replaced meanwhile
+
+
+def test_phases_of_one_series_are_one_job_and_the_worker_takes_the_same(
+    parts: Parts, tmp_path: Path
+) -> None:
+    (rule,) = parts.settings.routing
+    phases = rule.model_copy(update={"roles": PHASE_ROLES})
+    parts = Parts(settings=parts.settings.model_copy(update={"routing": (phases,)}))
+    study = write_sequences(make_sequences(), tmp_path / "study", name="phases")
+    uid = put_in_one_series(tmp_path / "study")
+    receive(parts, study, ROLES)
+    Assembler(parts).tick()
+    (job,) = jobs(parts, study).values()
+    assert job.state is JobState.QUEUED
+    assert job.series_instance_uids == (study.series_instance_uids["flair"], uid, uid)
+    assert [part and part.number for part in job.intake.parts] == [None, 1, 2]
+    _, companions = task._read_series(parts, job, toolbox_of(*ROLES))
+    for role, series in companions.items():
+        uids = tuple(item.source_uid for item in series.slices)
+        assert uids == study.source_uids[role]
 
 
 def test_a_study_that_lacks_a_sequence_is_refused_until_it_comes(

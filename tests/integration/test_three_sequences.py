@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from factories_volumes import make_geometry
 from judges_dicom import dcentvfy_errors, dciodvfy_errors
+from phases_in_one_series import PHASE_ROLES, put_in_one_series, role_of_phase
 from pydicom import dcmread
 from three_sequences import ROLES, SHAPE, lesion, make_sequences, write_tiny_bundle
 
@@ -78,6 +79,56 @@ def test_every_role_has_its_own_channel(models: Path, tmp_path: Path) -> None:
         folder = tmp_path / bright
         write_sequences(make_sequences(bright=bright), folder / "study", name=bright)
         assert run(folder / "study", folder / "out", models)["lesions"] == []
+
+
+@pytest.mark.parametrize("bright", ROLES)
+def test_two_phases_of_one_series_come_to_two_channels(
+    bright: str, models: Path, tmp_path: Path
+) -> None:
+    """The same study with T1 before and after contrast agent in one series gives the same."""
+    study = write_sequences(make_sequences(bright=bright), tmp_path / "study", name="phases")
+    uid = put_in_one_series(tmp_path / "study")
+    result = run(tmp_path / "study", tmp_path / "out", models, (rule_of_phases(PHASE_ROLES),))
+    assert result["roles"] == {
+        "flair": study.series_instance_uids["flair"], "t1": uid, "t1ce": uid
+    }  # fmt: skip
+    assert len(result["lesions"]) == (1 if bright == "flair" else 0)
+    told = result["parts"][uid]
+    assert (told["number"], told["of"], told["chosen_by"]) == (1, 2, "rule")
+    assert told["other_roles"]["t1ce"]["labels"] == {"TemporalPositionIdentifier": "2"}
+    assert sum("volume 2 of 2" in warning for warning in result["warnings"]) == 1
+
+
+def test_phases_are_not_mixed_up(tmp_path: Path) -> None:
+    """A network that looks at T1 sees the ball in the phase that plays T1, and in no other."""
+    name = write_tiny_bundle(tmp_path / "models", name="tiny-t1", bright="t1")
+    for number, bright in enumerate(("t1", "t1ce")):
+        folder = tmp_path / bright
+        write_sequences(make_sequences(bright=bright), folder / "study", name=bright)
+        put_in_one_series(folder / "study")
+        rule = rule_of_phases(PHASE_ROLES, bundle=name)
+        result = run(folder / "study", folder / "out", tmp_path / "models", (rule,))
+        assert len(result["lesions"]) == 1 - number
+
+
+def test_two_roles_that_come_out_at_one_phase_are_refused(models: Path, tmp_path: Path) -> None:
+    write_sequences(make_sequences(), tmp_path / "study", name="twice")
+    put_in_one_series(tmp_path / "study")
+    roles = {"t1": role_of_phase("last"), "t1ce": role_of_phase(2)}
+    result = run(tmp_path / "study", tmp_path / "out", models, (rule_of_phases(roles),))
+    assert [problem["code"] for problem in result["problems"]] == ["part-taken-twice"]
+
+
+def rule_of_phases(
+    roles: dict[str, tuple[SequenceMatch, ...]], *, bundle: str = "tiny-three"
+) -> RoutingRule:
+    return RoutingRule(
+        name="phases",
+        match=SeriesMatch(modality=("MR",)),
+        bundle=bundle,
+        destinations=("d",),
+        roles=roles,
+    )
 
 
 def _finer(geometry: Geometry) -> Geometry:

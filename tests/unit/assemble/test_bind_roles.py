@@ -7,7 +7,7 @@ import pytest
 
 from node.assemble.roles import bind_roles
 from node.assemble.select import sort_study
-from node.config.settings import RoutingRule, SequenceMatch, SeriesMatch
+from node.config.settings import PartChoice, RoutingRule, SequenceMatch, SeriesMatch
 from node.domain.errors import InputRejected
 from node.domain.study import InstanceRef, Series, Study
 from node.registry.manifest import RoleEntry
@@ -84,7 +84,7 @@ def series(
 
 def bind(*found: Series) -> dict[str, str]:
     bound = bind_roles(found, {role.name: role.alternatives for role in ROLES})
-    return {role: item.series_instance_uid for role, item in bound.items()}
+    return {role: player.series.series_instance_uid for role, player in bound.items()}
 
 
 def refusal(*found: Series) -> dict[str, str]:
@@ -221,6 +221,27 @@ def test_one_series_never_plays_two_roles() -> None:
     anything = (SequenceMatch(description=("*t1*",)),)
     with pytest.raises(InputRejected) as rejected:
         bind_roles([series("p", "T1")], {"a": anything, "b": anything})
+    assert {problem.code for problem in rejected.value.problems} == {"role-ambiguous"}
+
+
+def phase(position: int | None) -> tuple[SequenceMatch, ...]:
+    part = None if position is None else PartChoice(temporal_position=position)
+    return (SequenceMatch(description=("*t1*",), part=part),)
+
+
+def test_one_series_plays_two_roles_where_each_names_its_part() -> None:
+    bound = bind_roles([series("p", "T1 DCE")], {"before": phase(1), "after": phase(2)})
+    assert {role: player.series.series_instance_uid for role, player in bound.items()} == {
+        "before": "p",
+        "after": "p",
+    }
+    assert [player.part.temporal_position for player in bound.values() if player.part] == [1, 2]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, None), (None, None)])
+def test_a_part_that_is_not_named_in_both_roles_is_no_other_part(first, second) -> None:
+    with pytest.raises(InputRejected) as rejected:
+        bind_roles([series("p", "T1 DCE")], {"before": phase(first), "after": phase(second)})
     assert {problem.code for problem in rejected.value.problems} == {"role-ambiguous"}
 
 

@@ -1,6 +1,6 @@
 """Counts prove that a study is all there, gaps disprove it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +76,7 @@ def test_words():
 def test_what_a_job_knows_survives_the_ledger():
     intake = Intake(
         completeness=Completeness(arrival=Arrival.INCOMPLETE, missing=3, limitations=("a", "b")),
-        parts={"1.1": Part(labels={"EchoTime": "90"}, number=2, of=2, chosen_by="rule")},
+        parts=(None, Part(labels={"EchoTime": "90"}, number=2, of=2, chosen_by="rule")),
         predecessor=DocumentRef(
             study_instance_uid="1",
             series_instance_uid="1.5",
@@ -87,3 +87,9 @@ def test_what_a_job_knows_survives_the_ledger():
     assert Intake.from_json(intake.to_json()) == intake
     assert Intake.from_json(replace(intake, predecessor=None).to_json()).predecessor is None
     assert Intake.from_json(None) == Intake()
+
+
+def test_parts_of_jobs_of_the_first_versions_are_understood():
+    part = Part(labels={"EchoTime": "90"}, number=2, of=2)
+    old = {**Intake().to_json(), "parts": {"1.2": asdict(part)}}
+    assert Intake.from_json(old, ["1.1", "1.2"]).parts == (None, part)

@@ -302,7 +302,7 @@ def test_jobs_show_tells_of_the_arrival(onconode, ledger):
         destinations=("pacs",),
         calling_ae_title="MODALITY",
         content_digest="e" * 64,
-        intake=Intake(completeness=limits, parts={"1.2.9.4": part}),
+        intake=Intake(completeness=limits, parts=(part,)),
     )
     code, out, _ = onconode("jobs", "show", job.job_id)
     assert code == 0

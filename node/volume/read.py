@@ -10,7 +10,8 @@ Conventions
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,41 @@ def read_volume(series: Series) -> Volume:
         frame_of_reference_uid=series.attributes.get("FrameOfReferenceUID", ""),
         source_uids=tuple(place.source_uid for place in series.slices),
         source_frames=tuple(place.frame for place in series.slices),
+    )
+
+
+def read_slices(series: Series, chosen: Sequence[int]) -> Volume:
+    """Decode some slices of a series that ``check_series`` has ordered.
+
+    Parameters
+    ----------
+    series : Series
+    chosen : sequence of int
+        Slices, from 0.
+
+    Returns
+    -------
+    Volume
+        They alone, one upon the other: between slices its geometry holds for neighbours only.
+
+    Raises
+    ------
+    IndexError
+        If there is no such slice.
+    InputRejected, ValueError
+        As ``read_volume``.
+    """
+    if series.geometry is None or not all(0 <= k < len(series.slices) for k in chosen):
+        raise IndexError(f"slices {list(chosen)} of {len(series.slices)}")
+    places = tuple(series.slices[k] for k in chosen)
+    uids = {place.source_uid for place in places}
+    return read_volume(
+        replace(
+            series,
+            instances=tuple(each for each in series.instances if each.sop_instance_uid in uids),
+            slices=places,
+            geometry=replace(series.geometry, shape=(len(places), *series.geometry.shape[1:])),
+        )
     )
 
 

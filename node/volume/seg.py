@@ -10,11 +10,14 @@ References
 PS3.3 A.51 (Segmentation IOD), C.8.20.2 (Segmentation Image).
 """
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from node.dicom.seg_frames import (
@@ -86,8 +89,59 @@ def rasterise_segments(
     KeyError, ValueError, RuntimeError, NotImplementedError
         If pixel data or headers are damaged.
     """
-    wanted = find_frames(dataset, numbers)
     mask = np.zeros(geometry.shape, bool)
+    for voxels in find_marked_voxels(dataset, numbers, geometry):
+        mask[tuple(voxels.T)] = True
+    return mask
+
+
+def read_label_planes(path: Path, geometry: Geometry) -> dict[int, NDArray[np.uint16]]:
+    """Read the segments of a SEG file slice by slice; of a large volume few slices have any.
+
+    Parameters
+    ----------
+    path : Path
+    geometry : Geometry
+        Of the images that were segmented.
+
+    Returns
+    -------
+    dict of int to ndarray of uint16, shape (y, x)
+        Slice -> segment numbers, 0 where there is none; slices without a segment are left out.
+        Where segments overlap, the one with the highest number is told.
+
+    Raises
+    ------
+    InputRejected
+        If frames lie on another grid, or marked pixels beyond the grid.
+    OSError, KeyError, ValueError, RuntimeError, NotImplementedError
+        If the file is missing, or its pixel data or headers are damaged.
+    """
+    dataset = dcmread(path)
+    planes: dict[int, NDArray[np.uint16]] = defaultdict(
+        lambda: np.zeros(geometry.shape[1:], np.uint16)
+    )
+    for number in sorted(segment.number for segment in read_segments(dataset)):
+        for voxels in find_marked_voxels(dataset, {number}, geometry):
+            for k in np.unique(voxels[:, 0]):
+                here = voxels[voxels[:, 0] == k]
+                planes[int(k)][here[:, 1], here[:, 2]] = number
+    return dict(sorted(planes.items()))
+
+
+def find_marked_voxels(
+    dataset: Dataset, numbers: Collection[int], geometry: Geometry
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the indices of the voxels that segments mark, frame by frame, shape (n, 3).
+
+    Raises
+    ------
+    InputRejected
+        At the end, if frames lie on another grid, or marked pixels beyond the grid.
+    KeyError, ValueError, RuntimeError, NotImplementedError
+        If pixel data or headers are damaged.
+    """
+    wanted = find_frames(dataset, numbers)
     off_grid = beyond = 0
     for frame, pixels in zip(wanted, decode_frames(dataset, wanted), strict=True):
         marked = np.argwhere(mark_pixels(dataset, pixels, numbers))
@@ -100,7 +154,7 @@ def rasterise_segments(
         voxels = lattice[0] + marked @ lattice[1:]
         inside = ((voxels >= 0) & (voxels < geometry.shape)).all(axis=1)
         beyond += int((~inside).sum())
-        mask[tuple(voxels[inside].T)] = True
+        yield voxels[inside]
     problems = []
     if off_grid:
         problems.append(
@@ -124,7 +178,6 @@ def rasterise_segments(
         )
     if problems:
         raise InputRejected(problems)
-    return mask
 
 
 def _lattice(dataset: Dataset, place: FramePlace, geometry: Geometry) -> NDArray[np.int64] | None:

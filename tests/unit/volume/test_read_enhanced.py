@@ -10,7 +10,7 @@ from tools import require_tool
 
 from node.domain.errors import InputRejected
 from node.emulate.phantom import write_case
-from node.volume.read import read_volume
+from node.volume.read import read_slices, read_volume
 
 ORDER = [3, 0, 5, 1, 4, 2]
 
@@ -39,6 +39,13 @@ def test_frames_are_ordered_by_place_whatever_their_number(tmp_path, paths, clas
     assert volume.geometry.is_close(classic.geometry, 1e-9)
     assert volume.source_frames == tuple(ORDER.index(k) + 1 for k in range(6))
     assert set(volume.source_uids) == {str(dcmread(path).SOPInstanceUID)}
+
+
+def test_one_slice_is_its_frame(tmp_path, paths, classic):
+    path = write_enhanced(paths, tmp_path / "enhanced", frame_order=ORDER)
+    series = checked_series(path.parent)
+    for k in (0, 4):
+        assert np.array_equal(read_slices(series, [k]).voxels[0], classic.voxels[k])
 
 
 def test_each_frame_has_its_own_rescale(tmp_path, paths, classic):

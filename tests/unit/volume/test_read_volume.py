@@ -9,7 +9,7 @@ from factories_images import checked_series, edit_files, only_series, set_pixels
 from node.domain.errors import InputRejected
 from node.emulate.phantom import load_case, write_case
 from node.volume.block import VoxelBlock
-from node.volume.read import MAXIMUM_PROBLEMS, read_volume
+from node.volume.read import MAXIMUM_PROBLEMS, read_slices, read_volume
 
 
 @pytest.fixture
@@ -36,6 +36,17 @@ def test_voxels_are_those_of_the_case(tmp_path):
     assert volume.source_frames == (1,) * 23
     assert volume.geometry.is_close(written.geometry, 1e-6)
     assert volume.frame_of_reference_uid.startswith("2.25.")
+
+
+def test_one_slice_is_that_of_the_volume(tmp_path, written):
+    series = checked_series(tmp_path)
+    volume = read_volume(series)
+    for k in range(5):
+        np.testing.assert_array_equal(read_slices(series, [k]).voxels[0], volume.voxels[k])
+    with pytest.raises(IndexError):
+        read_slices(series, [0, 5])
+    with pytest.raises(IndexError):
+        read_slices(series, [-1])
 
 
 def test_each_slice_has_its_own_rescale(tmp_path, written):

@@ -8,7 +8,12 @@ from pydicom import dcmread
 
 from node.domain.errors import InputRejected
 from node.domain.geometry import Geometry
-from node.volume.seg import rasterise_segments, read_segments, referenced_series_of_seg
+from node.volume.seg import (
+    rasterise_segments,
+    read_label_planes,
+    read_segments,
+    referenced_series_of_seg,
+)
 
 
 def two_masks(shape):
@@ -47,6 +52,17 @@ def test_segments_come_back_on_their_voxels(series, tmp_path, kind):
     np.testing.assert_array_equal(
         rasterise_segments(dataset, [1, 2], geometry), masks["GTV"] | masks["Node"]
     )
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_label_planes_hold_every_segment_where_it_lies(series, tmp_path, kind):
+    masks = two_masks(series.volume.geometry.shape)
+    write_seg(tmp_path / "seg.dcm", series, masks, kind=kind)
+    planes = read_label_planes(tmp_path / "seg.dcm", series.volume.geometry)
+    assert list(planes) == [1, 2, 3]
+    for k, plane in planes.items():
+        np.testing.assert_array_equal(plane == 1, masks["GTV"][k])
+        np.testing.assert_array_equal(plane == 2, masks["Node"][k])
 
 
 def test_frames_that_end_within_a_byte(tmp_path):

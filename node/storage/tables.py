@@ -326,3 +326,55 @@ class PastStudyRow(Table):
     assembled_at: Mapped[datetime] = mapped_column(index=True)
     series: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     """Of each: uid, modality, sop_class_uid, instances, places, attributes."""
+
+
+class WebUserRow(Table):
+    """A person who may use the web page."""
+
+    __tablename__ = "web_users"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str] = mapped_column(Text)
+    """Of argon2id; empty where somebody else proves who the person is."""
+    must_change: Mapped[bool]
+    """The password was given by another person and is good for one login."""
+    language: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class WebSessionRow(Table):
+    """A login that has not ended; the browser alone knows the token."""
+
+    __tablename__ = "web_sessions"
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("web_users.name", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(Text)
+    began_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class WebTokenRow(Table):
+    """A token with which a program asks in the name of a user."""
+
+    __tablename__ = "web_tokens"
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("web_users.name", ondelete="CASCADE"), index=True)
+    label: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class WebFailureRow(Table):
+    """A failed login of late."""
+
+    __tablename__ = "web_failures"
+
+    failure_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    user: Mapped[str] = mapped_column(String(64), index=True)
+    address: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime] = mapped_column(index=True)

@@ -20,6 +20,7 @@ from node.config.settings import ReportSettings
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.intake import Intake
+from node.domain.prior import Comparison
 from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
@@ -136,6 +137,8 @@ class Case:
         ``volume`` and, on its grid, those of the companions, in the order of the bundle's roles.
     prompts_of : mapping of int to tuple of Prompt
         Lesion number -> the prompts that led to it.
+    comparison : Comparison or None
+        With an earlier examination, where one was found.
     warnings : tuple of str
         What a reader should know of this case, in sentences.
     seconds : dict of str to float
@@ -157,6 +160,7 @@ class Case:
     prompts_of: Mapping[int, tuple[Prompt, ...]] = field(default_factory=dict)
     features: tuple[FeatureVector, ...] = ()
     findings: tuple[Finding, ...] = ()
+    comparison: Comparison | None = None
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -279,6 +283,7 @@ def report(case: Case) -> Case:
             remarks=(*tell_roles(case), *case.warnings),
             completeness=case.intake.completeness,
             predecessor=case.intake.predecessor,
+            comparison=case.comparison,
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],

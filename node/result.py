@@ -11,6 +11,7 @@ from typing import Any
 
 import node
 from node.classify.projection import Projection
+from node.compare.summary import summarize_comparison
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.prompt import Prompt
@@ -64,6 +65,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
             }
             for lesion in case.segmentation.lesions
         ],
+        "comparison": summarize_comparison(case.comparison) if case.comparison else None,
         "prompts": [_prompt(prompt, case.prompts_of) for prompt in case.prompts],
         "warnings": list(case.warnings),
         "limitations": model.limitations,

@@ -8,6 +8,7 @@ from pathlib import Path
 from node.domain.code import Code
 from node.domain.finding import Finding
 from node.domain.intake import Completeness, DocumentRef
+from node.domain.prior import Comparison
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
 
@@ -65,6 +66,8 @@ class Report:
         Of the images that were evaluated; an incomplete one makes the report PARTIAL.
     predecessor : DocumentRef or None
         Report that this one takes the place of, made before further images came.
+    comparison : Comparison or None
+        With the latest earlier examination; None where none was looked for, or found.
     """
 
     segmentation: Segmentation
@@ -74,6 +77,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     completeness: Completeness = field(default_factory=Completeness)
     predecessor: DocumentRef | None = None
+    comparison: Comparison | None = None
 
 
 class EvidenceKind(StrEnum):

@@ -1,6 +1,7 @@
 """Studies and jobs in a ledger, brought to any state by the ledger's own ways."""
 
 from pathlib import Path
+from typing import Any
 
 from pydicom.uid import CTImageStorage
 
@@ -9,6 +10,7 @@ from node.domain.errors import Problem
 from node.domain.report import Evidence, EvidenceKind
 from node.domain.study import InstanceRef
 from node.jobs.job import CommitmentState, Job
+from node.jobs.ledger import Ledger
 from node.storage.clock import utc_now
 from node.storage.database import writing
 from node.storage.instances import ReceivedInstance
@@ -52,6 +54,20 @@ def record_object(parts: Parts, study: str, number: int, path: Path) -> None:
 def mark_assembled(parts: Parts, study: str) -> None:
     seen = parts.store.last_received(study)
     assert parts.store.mark_assembled(study, seen_last_received_at=seen, digest="d")
+
+
+def queue_job(ledger: Ledger, study: str = "1.2", **changes: object) -> Job:
+    """A job for one series of a study; ``changes`` are arguments of ``Ledger.add_job``."""
+    arguments: dict[str, Any] = {
+        "study_instance_uid": study,
+        "series_instance_uids": [f"{study}.1"],
+        "bundle": "brain",
+        "rule": "r",
+        "destinations": ["pacs"],
+        "calling_ae_title": "MODALITY",
+        "content_digest": "d",
+    }
+    return ledger.add_job(**(arguments | changes))
 
 
 def add_job(parts: Parts, study: str, state: str) -> Job:

@@ -28,6 +28,7 @@ from node.config.load import load_settings
 from node.config.settings import DeliverSettings, Peer, Settings
 from node.deliver.c_echo import echo
 from node.domain.errors import TryLater
+from node.emulate.archive import Archive
 from node.emulate.modality import Sent, send_files
 from node.jobs.job import Job
 from node.jobs.state import FINISHED
@@ -385,3 +386,31 @@ class RunningNode:
     def log_tail(self, lines: int = 40) -> str:
         """Return the end of the log."""
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+
+
+@contextmanager
+def node_beside_archive(
+    folder: Path, rule: str, node: Mapping[str, Any]
+) -> Iterator[tuple[RunningNode, Archive]]:
+    """A whole node that sends what it makes of MR to an archive; both are stopped at the end."""
+    with Archive(folder / "archive") as archive:
+        running = RunningNode(
+            folder / "node",
+            models_dir=find_models_dir(),
+            peers=[Peer(name="archive", ae_title=archive.ae_title, port=archive.port)],
+            rules=[
+                {
+                    "name": rule,
+                    "match": {"modality": ["MR"]},
+                    "bundle": "brain-t1ce",
+                    "destinations": ["archive"],
+                }
+            ],
+            node=node,
+        )
+        try:
+            running.start()
+            running.wait_until_whole()
+            yield running, archive
+        finally:
+            running.close()

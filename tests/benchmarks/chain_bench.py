@@ -23,9 +23,8 @@ from functools import partial
 from pathlib import Path
 
 from chain_series import SentSeries, write_demo_series, write_large_series
-from running_node import RunningNode, find_models_dir
+from running_node import RunningNode, node_beside_archive
 
-from node.config.settings import Peer
 from node.emulate.archive import Archive, Receipt
 from node.jobs.job import Job
 from node.jobs.state import FINISHED, JobState
@@ -118,27 +117,9 @@ class Clockwork:
 @contextmanager
 def running_chain(folder: Path) -> Iterator[Clockwork]:
     """Start archive and node, and stop them at the end."""
-    with Archive(folder / "archive") as archive:
-        node = RunningNode(
-            folder / "node",
-            models_dir=find_models_dir(),
-            peers=[Peer(name="archive", ae_title=archive.ae_title, port=archive.port)],
-            rules=[
-                {
-                    "name": "bench",
-                    "match": {"modality": ["MR"]},
-                    "bundle": "brain-t1ce",
-                    "destinations": ["archive"],
-                }
-            ],
-            node={"assemble": {"quiet_time_s": QUIET_TIME_S}},
-        )
-        try:
-            node.start()
-            node.wait_until_whole()
-            yield Clockwork(node, archive)
-        finally:
-            node.close()
+    settings = {"assemble": {"quiet_time_s": QUIET_TIME_S}}
+    with node_beside_archive(folder, "bench", settings) as (node, archive):
+        yield Clockwork(node, archive)
 
 
 def measure(kind: Kind, chain: Clockwork) -> None:

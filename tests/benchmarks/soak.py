@@ -26,10 +26,9 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 from resident_sizes import ResidentSizes
-from running_node import AE_TITLE, START_S, RunningNode, find_models_dir
+from running_node import AE_TITLE, START_S, RunningNode, node_beside_archive
 from small_study import write_small_study
 
-from node.config.settings import Peer
 from node.domain.errors import TryLater
 from node.emulate.archive import Archive, Receipt
 from node.emulate.modality import send_files
@@ -321,27 +320,8 @@ class Soak:
 @contextmanager
 def prepared(plan: Plan, folder: Path) -> Iterator[Soak]:
     """Start archive and node, and stop them at the end."""
-    with Archive(folder / "archive") as archive:
-        node = RunningNode(
-            folder / "node",
-            models_dir=find_models_dir(),
-            peers=[Peer(name="archive", ae_title=archive.ae_title, port=archive.port)],
-            rules=[
-                {
-                    "name": "soak",
-                    "match": {"modality": ["MR"]},
-                    "bundle": "brain-t1ce",
-                    "destinations": ["archive"],
-                }
-            ],
-            node=NODE,
-        )
-        try:
-            node.start()
-            node.wait_until_whole()
-            yield Soak(plan, folder, node, archive)
-        finally:
-            node.close()
+    with node_beside_archive(folder, "soak", NODE) as (node, archive):
+        yield Soak(plan, folder, node, archive)
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from factories_ledger import queue_job
 from sqlalchemy import Engine, create_engine, text
 
 from node.bootstrap.backing_up import BackUp, back_up
@@ -115,15 +116,7 @@ def receive(store: InstanceStore, spool: Spool, study: str) -> None:
 
 def add_job(ledger: Ledger, store: InstanceStore, study: str) -> Job:
     store.mark_assembled(study, seen_last_received_at=store.last_received(study), digest="d")
-    return ledger.add_job(
-        study_instance_uid=study,
-        series_instance_uids=[f"{study}.1"],
-        bundle="brain",
-        rule="r",
-        destinations=("pacs",),
-        calling_ae_title="MODALITY",
-        content_digest="d",
-    )
+    return queue_job(ledger, study)
 
 
 def make_result(ledger: Ledger, spool: Spool, job: Job) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from factories_ledger import queue_job
 from sqlalchemy import Engine
 from stopped_clock import StoppedClock
 
@@ -35,18 +36,7 @@ def ledger(engine: Engine, clock: StoppedClock) -> Ledger:
 def add_job(
     ledger: Ledger, number: int, priority: Priority = ROUTINE, memory_bytes: int = 0
 ) -> str:
-    job = ledger.add_job(
-        study_instance_uid=f"1.{number}",
-        series_instance_uids=[f"1.{number}.1"],
-        bundle="brain",
-        rule="r",
-        destinations=["pacs"],
-        calling_ae_title="MODALITY",
-        content_digest="d",
-        priority=priority,
-        memory_bytes=memory_bytes,
-    )
-    return job.job_id
+    return queue_job(ledger, f"1.{number}", priority=priority, memory_bytes=memory_bytes).job_id
 
 
 def claim_all(ledger: Ledger) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from factories_ledger import queue_job
 from numpy.random import default_rng
 from sqlalchemy import Engine
 from stopped_clock import StoppedClock
@@ -35,16 +36,7 @@ def ledger(engine: Engine, clock: StoppedClock) -> Ledger:
 
 
 def add_job(ledger: Ledger, *, study: str = "1.2", digest: str = "d", **changes: object) -> Job:
-    arguments = {
-        "study_instance_uid": study,
-        "series_instance_uids": [f"{study}.1"],
-        "bundle": "brain",
-        "rule": "mr-brain",
-        "destinations": ["pacs"],
-        "calling_ae_title": "MODALITY",
-        "content_digest": digest,
-    }
-    return ledger.add_job(**(arguments | changes))
+    return queue_job(ledger, study, **({"content_digest": digest, "rule": "mr-brain"} | changes))
 
 
 def make_evidence(*numbers: int) -> list[Evidence]:

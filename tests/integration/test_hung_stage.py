@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jobs_hanging_tasks
 import pytest
+from factories_ledger import queue_job
 
 from node.config.settings import JobSettings
 from node.jobs.backoff import Backoff
@@ -61,18 +62,6 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 ROLES = ("scheduler", "worker")
 
 
-def add_job(ledger: Ledger, number: int, rule: str) -> str:
-    return ledger.add_job(
-        study_instance_uid=f"1.{number}",
-        series_instance_uids=[f"1.{number}.1"],
-        bundle="brain",
-        rule=rule,
-        destinations=["pacs"],
-        calling_ae_title="MODALITY",
-        content_digest="d",
-    ).job_id
-
-
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
@@ -83,9 +72,9 @@ def add_job(ledger: Ledger, number: int, rule: str) -> str:
 def test_a_hung_stage_is_given_up_and_the_next_study_is_processed(
     ledger: Ledger, rule: str, told: str
 ) -> None:
-    hanging = add_job(ledger, 1, rule)
+    hanging = queue_job(ledger, "1.1", rule=rule).job_id
     wait_for(lambda: ledger.get(hanging).stage, "the stage to begin")
-    following = add_job(ledger, 2, "quick")
+    following = queue_job(ledger, "1.2", rule="quick").job_id
     wait_for(lambda: ledger.get(following).state is JobState.DELIVERED, "the next study")
     wait_for(lambda: ledger.get(hanging).state is JobState.FAILED, "the hung job's end")
     failed = ledger.get(hanging)

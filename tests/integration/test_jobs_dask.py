@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jobs_dask_tasks
 import pytest
+from factories_ledger import queue_job
 
 from node.config.settings import JobSettings
 from node.domain.errors import TryLater
@@ -60,15 +61,7 @@ class Cluster:
         self.processes[role].wait()
 
     def add_job(self, number: int) -> Job:
-        return self.ledger.add_job(
-            study_instance_uid=f"1.{number}",
-            series_instance_uids=[f"1.{number}.1"],
-            bundle="brain",
-            rule="r",
-            destinations=["pacs"],
-            calling_ae_title="MODALITY",
-            content_digest="d",
-        )
+        return queue_job(self.ledger, f"1.{number}")
 
     def wait_begun(self, job: Job) -> None:
         wait_for((self.home / f"{job.job_id}.begun").exists, "the task to begin")

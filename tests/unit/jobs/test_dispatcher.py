@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from factories_ledger import queue_job
 
 from node.config.settings import JobSettings
 from node.domain.report import Evidence, EvidenceKind
@@ -66,16 +67,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def add_job(ledger: Ledger, number: int) -> str:
-    job = ledger.add_job(
-        study_instance_uid=f"1.{number}",
-        series_instance_uids=[f"1.{number}.1"],
-        bundle="brain",
-        rule="r",
-        destinations=["pacs"],
-        calling_ae_title="MODALITY",
-        content_digest="d",
-    )
-    return job.job_id
+    return queue_job(ledger, f"1.{number}").job_id
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from factories_ledger import queue_job
 from structlog.testing import capture_logs
 
 from node.domain.errors import TryLater
@@ -72,15 +73,7 @@ def running(ledger: Ledger, engine: FakeEngine) -> RunningJobs:
 
 
 def add_job(ledger: Ledger, number: int = 1) -> Job:
-    return ledger.add_job(
-        study_instance_uid=f"1.{number}",
-        series_instance_uids=[f"1.{number}.1"],
-        bundle="brain",
-        rule="r",
-        destinations=["pacs"],
-        calling_ae_title="MODALITY",
-        content_digest="d",
-    )
+    return queue_job(ledger, f"1.{number}")
 
 
 def test_no_more_is_claimed_than_the_engine_can_run(

@@ -20,6 +20,7 @@ class LesionStatus(StrEnum):
     VANISHED = "vanished"
     SPLIT = "split"  # one before, several now
     MERGED = "merged"  # several before, one now
+    NOT_COVERED = "not covered"  # was there before; the present images do not show its place
     UNMATCHED = "unmatched"  # not told: the examinations could not be registered
 
 
@@ -194,7 +195,7 @@ class Comparison:
         From the earlier to the present one; None where a date is missing.
     registration : Registration
     changes : tuple of LesionChange
-        Lesions of the present segmentation by number, then those that vanished.
+        Lesions of the present segmentation by number, then those without a present one.
     total_volume_before_ml, total_volume_after_ml : float
         Over all lesions; hold also where lesions could not be matched.
     recist : RecistAssessment

@@ -97,6 +97,8 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     tls = settings.node.tls
     yield "tls.certificate", tls.certificate
     yield "tls.ca", tls.ca
+    web = settings.node.web
+    yield "web.certificate_file", Path(web.certificate_file) if web.certificate_file else None
     for peer in settings.peers:
         if peer.tls:
             yield f"{peer.name}.tls_certificate", peer.tls_certificate
@@ -105,6 +107,8 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
 
 def _keys(settings: Settings) -> set[Path]:
     keys = [settings.node.tls.key, *(peer.tls_key for peer in settings.peers)]
+    if settings.node.web.key_file:
+        keys.append(Path(settings.node.web.key_file))
     return {path for path in keys if path is not None}
 
 

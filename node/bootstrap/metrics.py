@@ -99,7 +99,10 @@ class NodeCollector(Collector):
         slow = self._read_slow()
         yield info("onconode_bundle", slow.bundles)
         yield gauge("onconode_certificate_expires_seconds", slow.certificates)
-        yield gauge("onconode_process_up", dict(_processes(self._parts)))
+        living = living_processes(self._parts)
+        yield gauge(
+            "onconode_process_up", _by_one({name: float(up) for name, up in living.items()})
+        )
         yield gauge("onconode_disk_free_bytes", {(): room.free_bytes()})
         marks: Samples = {("soft",): room.marks.soft_bytes, ("hard",): room.marks.hard_bytes}
         yield gauge("onconode_disk_mark_bytes", marks)
@@ -256,12 +259,15 @@ def expected_processes(settings: Settings) -> list[str]:
     """Return the names of the processes that a running node has."""
     jobs = settings.node.jobs
     own = ["scheduler", *(f"worker-{number}" for number in range(1, jobs.workers + 1))]
-    return ["supervisor", "listener", "dispatcher", *([] if jobs.scheduler_address else own)]
+    web = ["web"] if settings.node.web.enabled else []
+    return ["supervisor", "listener", "dispatcher", *([] if jobs.scheduler_address else own), *web]
 
 
-def _processes(parts: Parts) -> Iterator[tuple[tuple[str, ...], float]]:
-    for name in expected_processes(parts.settings):
-        yield (name,), float(_lives(parts.run_dir / f"{name}.pid"))
+def living_processes(parts: Parts) -> dict[str, bool]:
+    """Return which of the expected processes live."""
+    return {
+        name: _lives(parts.run_dir / f"{name}.pid") for name in expected_processes(parts.settings)
+    }
 
 
 def _lives(pid_file: Path) -> bool:

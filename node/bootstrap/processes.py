@@ -179,12 +179,26 @@ def run_observer(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
     observer.stop()
 
 
+def run_web(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
+    """Serve the page of the node until told to stop."""
+    from node.bootstrap.web_serving import WebService
+
+    try:
+        service = WebService(parts)
+    except SetupFault as fault:  # no reason to stop a node that receives and analyses
+        log.error("web.refused", reason=str(fault))
+        sys.exit(1)
+    _follow(parts, "web", parts.take_up)
+    service.run()
+
+
 ROLES: dict[str, Callable[[Parts, Path], None]] = {
     "listener": run_listener,
     "dispatcher": run_dispatcher,
     "scheduler": run_dask_scheduler,
     "worker": run_dask_worker,
     "observer": run_observer,
+    "web": run_web,
 }
 
 

@@ -115,4 +115,6 @@ def _children(
     children += [("dispatcher", command("dispatcher")), ("listener", command("listener"))]
     if is_observer_wanted(settings.node):
         children.append(("observer", command("observer")))
+    if settings.node.web.enabled:
+        children.append(("web", command("web")))
     return children

@@ -28,6 +28,7 @@ from node.cli import (
     serve,
     train,
     train_samples,
+    users,
 )
 from node.cli.exit_codes import MEANING, ExitCode, exit_code_of
 from node.cli.invocation import Invocation
@@ -67,6 +68,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.command("conformance", rich_help_panel=CARE)(conformance.conformance)
 app.add_typer(audit.app, name="audit", rich_help_panel=CARE)
+app.add_typer(users.app, name="users", rich_help_panel=CARE)
 app.command("backup", rich_help_panel=CARE)(backup.backup)
 app.command("restore", rich_help_panel=CARE)(backup.restore)
 app.add_typer(models.app, name="models", rich_help_panel=MODELS)

@@ -2,9 +2,16 @@
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 AETitle = Annotated[
     str,
@@ -228,6 +235,32 @@ class AuditSettings(Frozen):
     syslog_key_file: AbsolutePath = ""
 
 
+class WebSettings(Frozen):
+    """The web page."""
+
+    enabled: bool = False
+    address: Address = "127.0.0.1"
+    port: int = Field(8840, ge=1, le=65535)
+    environment: Literal["test", "production"] = "test"
+    certificate_file: AbsolutePath = ""
+    key_file: AbsolutePath = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    session_idle_minutes: float = Field(30, gt=0, le=1440)
+    session_hours: float = Field(12, gt=0, le=168)
+
+    @model_validator(mode="after")
+    def _check_transport(self) -> Self:
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file stand together")
+        is_alone = self.address == "localhost" or ip_address(self.address).is_loopback
+        if not (is_alone or self.certificate_file or self.trusted_proxies):
+            raise ValueError(
+                "passwords would cross the network in clear: set certificate_file and key_file, "
+                "or trusted_proxies where a proxy speaks TLS"
+            )
+        return self
+
+
 class NodeSettings(Frozen):
     """``node.yaml``."""
 
@@ -252,6 +285,7 @@ class NodeSettings(Frozen):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     audit: AuditSettings = AuditSettings()
+    web: WebSettings = WebSettings()
 
 
 class DicomWeb(Frozen):

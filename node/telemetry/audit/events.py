@@ -117,7 +117,7 @@ def begin_transferring(
         event=codes.BEGIN_TRANSFERRING,
         action=Action.EXECUTE,
         participants=(source, destination),
-        objects=_study_and_patient(study),
+        objects=study_and_patient(study),
     )
 
 
@@ -146,17 +146,20 @@ def instances_transferred(
         outcome=Outcome.MINOR_FAILURE if failure else Outcome.SUCCESS,
         outcome_description=failure,
         participants=(source, destination),
-        objects=_study_and_patient(study),
+        objects=study_and_patient(study),
     )
 
 
-def instances_accessed(node: Node, *, study: StudyShare) -> AuditMessage:
-    """The node reads a study to analyse it (PS3.15 A.5.3.6)."""
+def instances_accessed(
+    node: Node, *, study: StudyShare, by: Participant | None = None
+) -> AuditMessage:
+    """The node reads a study to analyse it, or a person looks at it (PS3.15 A.5.3.6)."""
+    own = node.participant(role=None, is_requestor=by is None)
     return AuditMessage(
         event=codes.INSTANCES_ACCESSED,
         action=Action.READ,
-        participants=(node.participant(role=None, is_requestor=True),),
-        objects=_study_and_patient(study),
+        participants=(own,) if by is None else (by, own),
+        objects=study_and_patient(study),
     )
 
 
@@ -167,7 +170,7 @@ def study_deleted(node: Node, *, study: StudyShare, reason: str) -> AuditMessage
         action=Action.DELETE,
         outcome_description=reason,
         participants=(node.participant(role=None, is_requestor=True),),
-        objects=_study_and_patient(study),
+        objects=study_and_patient(study),
     )
 
 
@@ -181,7 +184,7 @@ def data_export(node: Node, *, by: str, to: str, study: StudyShare) -> AuditMess
             node.participant(role=codes.SOURCE, is_requestor=False),
             Participant(user_id=to, role=codes.DESTINATION_MEDIA),
         ),
-        objects=_study_and_patient(study),
+        objects=study_and_patient(study),
     )
 
 
@@ -245,7 +248,8 @@ def user_authentication(node: Node, *, user: Participant) -> AuditMessage:
     )
 
 
-def _study_and_patient(study: StudyShare) -> tuple[ParticipantObject, ...]:
+def study_and_patient(study: StudyShare) -> tuple[ParticipantObject, ...]:
+    """Return a study and its patient as objects of a message."""
     return (
         ParticipantObject(
             object_id=study.study_instance_uid or "unknown",

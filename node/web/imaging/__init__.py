@@ -1,0 +1,1 @@
+"""Slices of a study and the outlines over them, as a browser scrolls through them."""

@@ -1,0 +1,40 @@
+// The study page: its viewers, and what leads from the lesions to them.
+
+import { Viewer } from "./viewer.js";
+
+const IN_TEXT = new Set(["INPUT", "SELECT", "TEXTAREA", "BUTTON", "A", "SUMMARY"]);
+
+const viewers = [...document.querySelectorAll("[data-viewer]")].map((root) => new Viewer(root));
+const [current, prior] = viewers;
+
+for (const viewer of viewers) viewer.opening = viewer.open();
+
+if (current) {
+  await current.opening;
+  for (const button of document.querySelectorAll("[data-show-lesion]")) {
+    button.addEventListener("click", async () => {
+      await current.lesion(Number(button.dataset.showLesion));
+      if (prior && button.dataset.priorLesion) {
+        await prior.lesion(Number(button.dataset.priorLesion));
+        prior.offset = prior.k;
+      }
+      current.part("frame").focus({ preventScroll: true });
+      current.root.scrollIntoView({ block: "nearest" });
+    });
+  }
+  // Keys work wherever the reader is, except where a control takes them itself.
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || IN_TEXT.has(document.activeElement.tagName)) return;
+    if (!document.querySelector("dialog[open]") && current.stack) current.key(event);
+  });
+}
+
+if (current && prior && (await prior.opening) && current.stack) {
+  const link = document.querySelector("[data-link-viewers]");
+  const join = () => {
+    current.followers = link.checked ? [prior] : [];
+    prior.offset = prior.k;
+  };
+  link.addEventListener("change", join);
+  join();
+}

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -378,3 +379,37 @@ class WebFailureRow(Table):
     user: Mapped[str] = mapped_column(String(64), index=True)
     address: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[datetime] = mapped_column(index=True)
+
+
+class FeedbackRow(Table):
+    """An opinion on a result; rows are only ever added, and outlive jobs and files."""
+
+    __tablename__ = "feedback"
+
+    feedback_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    """Digest of author, lesion and aspect: what versions are counted by."""
+    version: Mapped[int]
+    content_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(String(16))
+    voice: Mapped[str] = mapped_column(String(16))
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    job_id: Mapped[str] = mapped_column(String(64), index=True)  # no foreign key: jobs are purged
+    bundle: Mapped[str] = mapped_column(Text)
+    bundle_digest: Mapped[str] = mapped_column(String(64))
+    tracking_uid: Mapped[str | None] = mapped_column(UID, index=True)
+    region: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(Text)
+    said_at: Mapped[datetime] = mapped_column(index=True)
+    recorded_at: Mapped[datetime]
+    comment: Mapped[str] = mapped_column(Text)
+    class_before: Mapped[str] = mapped_column(Text)
+    class_after: Mapped[str] = mapped_column(Text)
+    malignancy_probability: Mapped[float | None] = mapped_column(Double)
+    outline: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    result_sop_instance_uid: Mapped[str] = mapped_column(UID)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+
+    __table_args__ = (UniqueConstraint("subject", "version"),)

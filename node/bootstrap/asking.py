@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from node.config.settings import Peer, Settings
-from node.deliver.c_store import send_objects
+from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.proof import LookFor, Presence
 from node.domain.errors import SetupFault
 from node.jobs.job import Delivery
@@ -75,14 +75,30 @@ def fetch_to_node(
         fetched = archive.get(wanted, Path(folder))
         if not fetched.paths:
             return Fetched(completed=0, failed=fetched.failed)
-        outcomes = send_objects(
-            fetched.paths,
-            peer=_own_listener(settings),
-            calling_ae_title=peer.ae_title,  # rules ask who sent a study: the archive did
-            settings=settings.node.deliver,
-        )
+        # rules ask who sent a study: the archive did
+        outcomes = hand_to_node(settings, fetched.paths, calling_ae_title=peer.ae_title)
     accepted = sum(outcome.accepted for outcome in outcomes)
     return Fetched(completed=accepted, failed=fetched.failed + len(outcomes) - accepted)
+
+
+def hand_to_node(
+    settings: Settings, paths: Sequence[Path], *, calling_ae_title: str
+) -> tuple[SendOutcome, ...]:
+    """Give files to the node's own listener, which checks, keeps or quarantines each.
+
+    Raises
+    ------
+    TryLater
+        If the listener cannot be reached, or lets nobody of that AE title in.
+    SetupFault
+        If it has no plain port.
+    """
+    return send_objects(
+        paths,
+        peer=_own_listener(settings),
+        calling_ae_title=calling_ae_title,
+        settings=settings.node.deliver,
+    )
 
 
 def _own_listener(settings: Settings) -> Peer:

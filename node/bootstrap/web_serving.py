@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
+from node.bootstrap.asking import archive_of, fetch_to_node, hand_to_node
 from node.bootstrap.auditing import open_trail, share_of
 from node.bootstrap.certificates import list_certificates
 from node.bootstrap.doctor.clocks import check_own_clock
@@ -63,6 +64,11 @@ def open_services(parts: Parts) -> Services:
         readiness=lambda: _readiness(parts),
         metrics=lambda: generate_latest(registry),
         now=utc_now,
+        archive=lambda peer: archive_of(parts.settings, peer),
+        fetch=lambda peer, wanted, by_get: fetch_to_node(
+            parts.settings, peer, wanted, by_get=by_get
+        ),
+        hand_in=lambda paths, sender: hand_to_node(parts.settings, paths, calling_ae_title=sender),
     )
 
 

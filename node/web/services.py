@@ -1,14 +1,17 @@
 """What the page is given of the node; ``bootstrap`` fills it in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from fastapi import Request
 from sqlalchemy import Engine
 
-from node.config.settings import Settings
+from node.config.settings import Peer, Settings
+from node.deliver.c_store import SendOutcome
 from node.jobs.ledger import Ledger
+from node.query.found import Archive, Fetched, Wanted
 from node.registry.store import ModelStore
 from node.storage.accounts import AccountStore
 from node.storage.associations import AssociationStore
@@ -48,6 +51,13 @@ class Services:
         Metrics in the text format of Prometheus.
     now : callable
         Clock; aware UTC.
+    archive : callable
+        The archive behind a peer.
+    fetch : callable
+        Has a peer send objects to the node; asked with the peer, what is wanted, and whether by
+        C-GET.
+    hand_in : callable
+        Gives files to the node's listener, under an AE title of their sender.
     """
 
     settings: Callable[[], Settings]
@@ -67,6 +77,9 @@ class Services:
     readiness: Callable[[], Mapping[str, bool]]
     metrics: Callable[[], bytes]
     now: Callable[[], datetime]
+    archive: Callable[[Peer], Archive]
+    fetch: Callable[[Peer, Wanted, bool], Fetched]
+    hand_in: Callable[[Sequence[Path], str], Sequence[SendOutcome]]
 
 
 def services_of(request: Request) -> Services:

@@ -5,6 +5,7 @@ References
 GNU gettext manual, "The Format of PO Files"; the catalogs are read by Babel.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -73,6 +74,10 @@ class Words:
             if values is not None:
                 return self._fill_sentence(known, values)
         return sentence
+
+    def join(self, sentences: Iterable[str]) -> str:
+        """Put sentences one after the other."""
+        return ("" if self.language == "zh" else " ").join(sentences)
 
     def date(self, day: date) -> str:
         """Return a date as it is written, e.g. ``3 Mar 2026`` or ``2026年3月3日``."""

@@ -1,15 +1,16 @@
 """The words of the overlay: measurements, probability and model, in one column."""
 
-import textwrap
-
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from node.domain.finding import BENIGN, MALIGNANT, Finding
 from node.domain.report import ModelIdentity, Report
 from node.domain.segmentation import Lesion
+from node.language import Words
+from node.report.lettering import wrap_text
 from node.report.palette import lesion_colour
 from node.report.panels import INK, QUIET, REFERENCE_COLOUR
+from node.report.phrases import tell_assessment, tell_count, tell_type
 
 TRACK = "#262d38"
 WARNING = "#ffd479"
@@ -17,7 +18,7 @@ MOST_LESIONS = 4
 _ASSESSMENT_COLOURS = {MALIGNANT.value: "#ff6b6b", BENIGN.value: "#5fd38d"}
 
 
-def write_findings(axes: Axes, report: Report, *, dice: float | None) -> None:
+def write_findings(axes: Axes, report: Report, words: Words, *, dice: float | None) -> None:
     """Fill the text column.
 
     Parameters
@@ -25,6 +26,7 @@ def write_findings(axes: Axes, report: Report, *, dice: float | None) -> None:
     axes : matplotlib Axes
         Empty, from 0 to 1 in both directions.
     report : Report
+    words : Words
     dice : float or None
         Agreement with a reference mask, if there is one.
     """
@@ -32,80 +34,88 @@ def write_findings(axes: Axes, report: Report, *, dice: float | None) -> None:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     lesions = report.segmentation.lesions
-    _text(axes, 0.985, _headline(report), size=17, weight="bold")
+    _text(axes, 0.985, tell_count(report, words), size=17, weight="bold")
     top = 0.915
     if report.completeness.is_partial:
-        top = _write_partial(axes, top, report)
+        top = _write_partial(axes, top, report, words)
     findings = {finding.lesion_number: finding for finding in report.findings}
     for lesion in lesions[:MOST_LESIONS]:
-        top = _write_lesion(axes, top, lesion, findings.get(lesion.number))
+        top = _write_lesion(axes, top, lesion, findings.get(lesion.number), words)
     if len(lesions) > MOST_LESIONS:
         rest = sum(lesion.volume_ml for lesion in lesions[MOST_LESIONS:])
         more = len(lesions) - MOST_LESIONS
-        _text(axes, top, f"and {more} more, together {rest:.2f} ml: see the report", colour=QUIET)
+        told = words.gettext(
+            "and %(more)s more, together %(volume)s ml: see the report",
+            more=more,
+            volume=f"{rest:.2f}",
+        )
+        _text(axes, top, told, colour=QUIET)
         top -= 0.045
     if dice is not None:
         axes.plot(
             [0, 0.1], [top - 0.012] * 2, color=REFERENCE_COLOUR, linewidth=2, linestyle="dashed"
         )
-        _text(axes, top, f"reference mask, Dice {dice:.3f}", x=0.13)
-    _write_model(axes, report.model)
+        told = words.gettext("reference mask, Dice %(dice)s", dice=f"{dice:.3f}")
+        _text(axes, top, told, x=0.13)
+    _write_model(axes, report.model, words)
 
 
-def _headline(report: Report) -> str:
-    count = len(report.segmentation.lesions)
-    what = report.model.finding_type.meaning.lower()
-    if not count:
-        return f"No {what} found"
-    return f"{count} lesion{'' if count == 1 else 's'} found"
-
-
-def _write_partial(axes: Axes, top: float, report: Report) -> float:
+def _write_partial(axes: Axes, top: float, report: Report, words: Words) -> float:
     """Warn that images are missing, with what that means."""
-    _text(axes, top, f"PARTIAL - {report.completeness}", size=13, weight="bold", colour=WARNING)
-    told = " ".join(report.completeness.limitations)
-    lines = textwrap.wrap(told, 62, max_lines=4, placeholder=" ... (more in the report)")
+    arrival = words.retell(str(report.completeness))
+    headline = words.gettext("PARTIAL - %(arrival)s", arrival=arrival)
+    _text(axes, top, headline, size=13, weight="bold", colour=WARNING)
+    told = words.join(map(words.retell, report.completeness.limitations))
+    lines = wrap_text(told, 62, max_lines=4, placeholder=words.gettext(" ... (more in the report)"))
     for number, line in enumerate(lines, start=1):
         _text(axes, top - 0.012 - 0.028 * number, line, size=10, colour=WARNING)
     return top - 0.05 - 0.028 * len(lines)
 
 
-def _write_lesion(axes: Axes, top: float, lesion: Lesion, finding: Finding | None) -> float:
+def _write_lesion(
+    axes: Axes, top: float, lesion: Lesion, finding: Finding | None, words: Words
+) -> float:
     colour = "#{:02x}{:02x}{:02x}".format(*lesion_colour(lesion.number))
     axes.add_patch(Rectangle((0, top - 0.026), 0.022, 0.024, color=colour))
-    _text(axes, top, f"Lesion {lesion.number}", x=0.05, size=13, weight="bold")
+    title = words.gettext("Lesion %(number)s", number=lesion.number)
+    _text(axes, top, title, x=0.05, size=13, weight="bold")
     if finding is not None and finding.predicted_type:
-        _text(axes, top, finding.predicted_type, x=1, size=13, align="right")
+        kind = tell_type(finding.predicted_type, words)
+        _text(axes, top, kind, x=1, size=13, align="right")
     _text(axes, top - 0.037, f"{lesion.volume_ml:.2f} ml", x=0.05)
     axis_mm = f"{lesion.long_axis_mm:.1f} x {lesion.short_axis_mm:.1f} mm"
     _text(axes, top - 0.037, axis_mm, x=0.33)
     _text(axes, top - 0.037, f"3D {lesion.maximum_3d_diameter_mm:.1f} mm", x=1, align="right")
     if finding is None:
         return top - 0.09
-    return _write_assessment(axes, top - 0.077, finding)
+    return _write_assessment(axes, top - 0.077, finding, words)
 
 
-def _write_assessment(axes: Axes, top: float, finding: Finding) -> float:
+def _write_assessment(axes: Axes, top: float, finding: Finding, words: Words) -> float:
     colour = _ASSESSMENT_COLOURS.get(finding.assessment.value, "#ffd479")
     probability = finding.malignancy_probability
-    _text(axes, top, finding.assessment.meaning.lower(), x=0.05, colour=colour, weight="bold")
+    _text(axes, top, tell_assessment(finding, words), x=0.05, colour=colour, weight="bold")
     if probability is not None:
-        _text(axes, top, f"P(malignant) {100 * probability:.0f} %", x=1, align="right")
+        told = words.gettext("P(malignant) %(percent)s %%", percent=f"{100 * probability:.0f}")
+        _text(axes, top, told, x=1, align="right")
         top -= 0.034
         for width, fill in ((0.95, TRACK), (0.95 * probability, colour)):
             bar = FancyBboxPatch(
                 (0.05, top - 0.01), width, 0.008, boxstyle="square,pad=0", color=fill, linewidth=0
             )
             axes.add_patch(bar)
-    for line in textwrap.wrap(finding.reason, 56)[:3]:
+    for line in wrap_text(words.retell(finding.reason), 56)[:3]:
         top -= 0.031
         _text(axes, top, line, x=0.05, size=10, colour=QUIET)
     return top - 0.06
 
 
-def _write_model(axes: Axes, model: ModelIdentity) -> None:
-    limits = textwrap.wrap(
-        model.limitations, 58, max_lines=4, placeholder=" ... (more in the report)"
+def _write_model(axes: Axes, model: ModelIdentity, words: Words) -> None:
+    limits = wrap_text(
+        words.retell(model.limitations),
+        58,
+        max_lines=4,
+        placeholder=words.gettext(" ... (more in the report)"),
     )
     lines = [f"{model.name} {model.version}  sha256 {model.digest[:12]}", *limits]
     top = 0.03 * len(lines)

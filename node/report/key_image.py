@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from node.domain.report import Report
 from node.domain.volume import Volume
+from node.language import Words, words_of
 from node.report.captions import write_findings
 from node.report.display import View, dice, grey_window
+from node.report.lettering import letter_figure
 from node.report.panels import (
     INK,
     Crop,
@@ -20,6 +22,7 @@ from node.report.panels import (
     write_corner,
     write_letters,
 )
+from node.report.phrases import tell_banner
 
 BANNER = "AI - research use, not for diagnosis"
 GROUND, BANNER_GROUND = "#0b0e13", "#7a4b00"
@@ -28,7 +31,12 @@ CLOSE_UPS = 4
 
 
 def draw_overlay(
-    volume: Volume, report: Report, path: Path, reference: NDArray[np.bool_] | None = None
+    volume: Volume,
+    report: Report,
+    path: Path,
+    reference: NDArray[np.bool_] | None = None,
+    *,
+    words: Words | None = None,
 ) -> Path:
     """Draw the overlay PNG.
 
@@ -44,27 +52,31 @@ def draw_overlay(
         File to write.
     reference : ndarray, shape (z, y, x), optional
         Reference mask, drawn dashed, with Dice.
+    words : Words, optional
+        English by default.
 
     Returns
     -------
     Path
         ``path``.
     """
+    words = words or words_of("en")
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=GROUND)
     canvas = FigureCanvasAgg(figure)  # no pyplot: its figures are global and never freed
     view = View.of(volume.geometry)
     truth = None if reference is None else np.asarray(reference) > 0
     window = grey_window(volume, report.model.anatomic_region.value)
-    _write_banner(figure, report)
+    _write_banner(figure, report, words)
 
     main = figure.add_axes((0.01, 0.03, 0.5, 0.895), facecolor="black")
     k = main_slice(report)
     draw_slice(main, k, volume=volume, report=report, view=view, window=window, reference=truth)
     write_letters(main, view)
     draw_scale(main)
-    write_corner(main, f"{volume.modality}  slice {k + 1} of {len(volume.voxels)}")
+    told = words.gettext("slice %(number)s of %(count)s", number=k + 1, count=len(volume.voxels))
+    write_corner(main, f"{volume.modality}  {told}")
 
-    close_ups = _close_ups(report, view)
+    close_ups = choose_close_ups(report, view, words)
     for number, (slice_index, crop, title) in enumerate(close_ups):
         panel = figure.add_axes((0.52, 0.71 - 0.2267 * number, 0.135, 0.215), facecolor="black")
         draw_slice(
@@ -84,12 +96,13 @@ def draw_overlay(
 
     column = figure.add_axes((0.685, 0.03, 0.295, 0.895))
     agreement = None if truth is None else dice(report.segmentation.labels > 0, truth)
-    write_findings(column, report, dice=agreement)
+    write_findings(column, report, words, dice=agreement)
+    letter_figure(figure, words)
     canvas.print_png(str(path), metadata={"Software": None, "Title": BANNER})
     return path
 
 
-def _write_banner(figure: Figure, report: Report) -> None:
+def _write_banner(figure: Figure, report: Report, words: Words) -> None:
     band = figure.add_axes((0, 0.945, 1, 0.055), facecolor=BANNER_GROUND)
     band.set_xticks([])
     band.set_yticks([])
@@ -97,7 +110,9 @@ def _write_banner(figure: Figure, report: Report) -> None:
         spine.set_visible(False)
     name = f"OncoNode  |  {report.model.name} {report.model.version}"
     band.text(0.015, 0.5, name, color=INK, fontsize=14, va="center", fontweight="bold")
-    banner = f"PARTIAL  |  {BANNER}" if report.completeness.is_partial else BANNER
+    banner = tell_banner(words)
+    if report.completeness.is_partial:
+        banner = f"{words.gettext('PARTIAL')}  |  {banner}"
     band.text(0.98, 0.5, banner, color=INK, fontsize=14, va="center", ha="right", weight="bold")
 
 
@@ -109,25 +124,35 @@ def main_slice(report: Report) -> int:
     return report.segmentation.geometry.shape[0] // 2
 
 
-def _close_ups(report: Report, view: View) -> list[tuple[int, Crop | None, str]]:
-    """Slice, part of it and caption for each small picture."""
+def choose_close_ups(
+    report: Report, view: View, words: Words
+) -> list[tuple[int, Crop | None, str]]:
+    """Choose slice, part of it and caption for each small picture."""
     lesions = report.segmentation.lesions
     slices = report.segmentation.geometry.shape[0]
     if not lesions:
-        return [(k, None, f"slice {k + 1}") for k in _spread(range(slices))]
+        return [
+            (k, None, words.gettext("slice %(number)s", number=k + 1))
+            for k in _spread(range(slices))
+        ]
     if len(lesions) > 1:
         return [
             (
                 lesion.largest_slice,
                 crop_around(report.segmentation.mask_of(lesion), view),
-                f"lesion {lesion.number}, slice {lesion.largest_slice + 1}",
+                words.gettext(
+                    "lesion %(number)s, slice %(slice)s",
+                    number=lesion.number,
+                    slice=lesion.largest_slice + 1,
+                ),
             )
             for lesion in lesions[:CLOSE_UPS]
         ]
     mask = report.segmentation.mask_of(lesions[0])
     crop = crop_around(mask, view)
     occupied = np.nonzero(mask.any(axis=(1, 2)))[0]
-    return [(k, crop, f"slice {k + 1}") for k in _spread(range(occupied[0], occupied[-1] + 1))]
+    spread = _spread(range(occupied[0], occupied[-1] + 1))
+    return [(k, crop, words.gettext("slice %(number)s", number=k + 1)) for k in spread]
 
 
 def _spread(slices: range) -> list[int]:

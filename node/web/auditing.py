@@ -1,5 +1,7 @@
 """What the page tells the audit trail."""
 
+from collections.abc import Collection, Mapping
+
 from fastapi import Request
 
 from node.domain.code import Code
@@ -20,6 +22,35 @@ def tell_viewed(request: Request, study_instance_uid: str) -> None:
     trail = services.trail
     share = services.share(study_instance_uid)
     trail.record(people.study_viewed(trail.node, user=person_of(request), study=share))
+
+
+def tell_queried(
+    request: Request,
+    keys: Mapping[str, str],
+    *,
+    about_patients: Collection[str],
+    archive: str = "",
+) -> None:
+    """The user looks for studies.
+
+    Parameters
+    ----------
+    request : Request
+    keys : mapping of str to str
+        What is looked for; those that are empty are left out.
+    about_patients : collection of str
+        Keys whose values are recorded only where the operator wants that.
+    archive : str
+        AE title of the archive; empty: the node's own studies.
+    """
+    trail = services_of(request).trail
+    told = {
+        key: value if trail.keeps_patient_id or key not in about_patients else ""
+        for key, value in keys.items()
+        if value
+    }
+    user = person_of(request)
+    trail.record(people.studies_queried(trail.node, user=user, keys=told, archive=archive))
 
 
 def tell_changed(

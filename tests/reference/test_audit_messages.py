@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from node.telemetry.audit import codes, events
+from node.telemetry.audit import codes, events, people
 from node.telemetry.audit.message import AuditMessage, Participant, encode_message
 
 etree = pytest.importorskip("lxml.etree", reason="lxml is not installed")
@@ -60,6 +60,12 @@ MESSAGES: dict[str, tuple[AuditMessage, str]] = {
             peer=PEER,
         ),
         "110113",
+    ),
+    "query": (
+        people.studies_queried(
+            NODE, user=people.person("jane", address="192.0.2.7"), keys={"PatientID": ""}
+        ),
+        "110112",
     ),
     "login": (
         events.user_authentication(

@@ -1,9 +1,13 @@
 """What a person does at the page of the node, as audit messages."""
 
+from collections.abc import Mapping
+
 from node.domain.code import Code
 from node.telemetry.audit import codes
 from node.telemetry.audit.events import (
+    REPORT,
     SYSTEM_OBJECT,
+    WITHHELD,
     Node,
     StudyShare,
     instances_accessed,
@@ -16,6 +20,8 @@ from node.telemetry.audit.message import (
     Participant,
     ParticipantObject,
 )
+
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
 
 def person(name: str, *, address: str) -> Participant:
@@ -49,10 +55,46 @@ def study_viewed(node: Node, *, user: Participant, study: StudyShare) -> AuditMe
     return instances_accessed(node, study=study, by=user)
 
 
+def studies_queried(
+    node: Node, *, user: Participant, keys: Mapping[str, str], archive: str = ""
+) -> AuditMessage:
+    """A person looks for studies, here or in an archive (PS3.15 A.5.3.10).
+
+    Parameters
+    ----------
+    node : Node
+    user : Participant
+    keys : mapping of str to str
+        What is looked for; identifiers of patients only where the operator wants them recorded.
+    archive : str
+        AE title of the archive; empty: the node's own studies.
+    """
+    told = " ".join(f"{key}={value or WITHHELD}" for key, value in sorted(keys.items()))
+    return AuditMessage(
+        event=codes.QUERY,
+        action=Action.EXECUTE,
+        participants=(
+            user,
+            node.participant(role=codes.SOURCE, is_requestor=False),
+            Participant(user_id=archive or node.ae_title, role=codes.DESTINATION),
+        ),
+        objects=(
+            ParticipantObject(
+                object_id=STUDY_ROOT_FIND,
+                name="Study Root Query",
+                id_type=codes.SOP_CLASS_UID,
+                type_code=SYSTEM_OBJECT,
+                role=REPORT,
+                details={"Query": told or "all"},
+            ),
+        ),
+    )
+
+
 def work_changed(
     node: Node, *, user: Participant, study: StudyShare, what: str, action: Action = Action.UPDATE
 ) -> AuditMessage:
-    """A person changes what becomes of a study: retry, cancel, feedback (PS3.15 A.5.3.10).
+    """A person changes what becomes of a study: retry, cancel, feedback (PS3.15 A.5.3.15).
 
     Parameters
     ----------

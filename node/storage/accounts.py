@@ -225,23 +225,30 @@ class AccountStore:
         is_use : bool
             False only looks: a page that is open and watched by nobody keeps no session alive.
         """
-        now = self.now()
-        with reading(self._engine) as session:
-            row = session.get(WebSessionRow, _digest(token))
-            if row is None or row.seen_at + idle <= now or row.began_at + longest <= now:
-                return None
-            user = session.get(WebUserRow, row.user)
-            if user is None:
-                return None
-            found = _session(row, user)
-        if is_use and found.seen_at + SEEN_EVERY <= now:
+        found = self._open_session(_digest(token), idle=idle, longest=longest)
+        if found is not None and is_use and found.seen_at + SEEN_EVERY <= self.now():
             with writing(self._engine) as session:
                 session.execute(
                     update(WebSessionRow)
                     .where(WebSessionRow.token_sha256 == found.token_sha256)
-                    .values(seen_at=now)
+                    .values(seen_at=self.now())
                 )
         return found
+
+    def is_open(self, token_sha256: str, *, idle: timedelta, longest: timedelta) -> bool:
+        """Tell whether a session has not ended, which is no use of it."""
+        return self._open_session(token_sha256, idle=idle, longest=longest) is not None
+
+    def _open_session(
+        self, token_sha256: str, *, idle: timedelta, longest: timedelta
+    ) -> Session | None:
+        now = self.now()
+        with reading(self._engine) as session:
+            row = session.get(WebSessionRow, token_sha256)
+            if row is None or row.seen_at + idle <= now or row.began_at + longest <= now:
+                return None
+            user = session.get(WebUserRow, row.user)
+            return None if user is None else _session(row, user)
 
     def end_session(self, token_sha256: str) -> None:
         """End one session."""

@@ -191,6 +191,15 @@ class AssociationStore:
         with reading(self._engine) as session:
             return tuple(_record(row) for row in session.scalars(query))
 
+    def latest_of_peers(self) -> dict[str, AssociationRecord]:
+        """Return the last association of each peer that has a name here."""
+        newest = select(func.max(AssociationRow.association_id)).where(AssociationRow.peer != "")
+        query = select(AssociationRow).where(
+            AssociationRow.association_id.in_(newest.group_by(AssociationRow.peer))
+        )
+        with reading(self._engine) as session:
+            return {row.peer: _record(row) for row in session.scalars(query)}
+
 
 def _has_reason() -> ColumnElement[bool]:
     return or_(

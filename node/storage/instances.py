@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from node.domain.errors import Problem
@@ -259,6 +259,12 @@ class InstanceStore:
         query = select(QuarantinedRow).order_by(QuarantinedRow.quarantined_id.desc()).limit(limit)
         with reading(self._engine) as session:
             return [_quarantined(row) for row in session.scalars(query)]
+
+    def count_quarantined(self, *, since: datetime) -> int:
+        """Return how many objects were refused since a moment."""
+        query = select(func.count()).where(QuarantinedRow.received_at > since)
+        with reading(self._engine) as session:
+            return session.scalar(query) or 0
 
     def _record_all(self, batch: Sequence[ReceivedInstance]) -> list[Recorded]:
         uids = [received.instance.sop_instance_uid for received in batch]

@@ -21,6 +21,7 @@ from node.web.logging_in import Doorkeeper
 from node.web.pages import PAGES
 from node.web.rendering import STATIC
 from node.web.services import Services
+from node.web.watch import Watch
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.doorkeeper = Doorkeeper(services.accounts)
+    app.state.watch = Watch(services)
     app.state.navigation = tuple(entry for _, entry in PAGES if entry is not None)
     app.add_middleware(Gate, services=services)
     for router, _ in PAGES:

@@ -5,11 +5,17 @@ grow together: a ``LesionChange`` therefore speaks of a group, which for most le
 and one now.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
+from node.domain.geometry import read_only
 from node.domain.intake import DocumentRef
+from node.domain.study import Series
 
 
 class LesionStatus(StrEnum):
@@ -67,6 +73,71 @@ class PriorExam:
     origin: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PriorLesion:
+    """A lesion of an earlier result.
+
+    Parameters
+    ----------
+    tracking_id, tracking_uid : str
+        As SEG and SR have them.
+    volume_ml, long_axis_mm : float
+        As the SR has them.
+    points_lps_mm : ndarray of float64, shape (n, 3), read-only
+        Middles of its voxels, in the frame of reference of the earlier examination.
+    """
+
+    tracking_id: str
+    tracking_uid: str
+    volume_ml: float
+    long_axis_mm: float
+    points_lps_mm: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points_lps_mm", read_only(self.points_lps_mm))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierSizes:
+    """Long axes in one of the examinations before the latest earlier one.
+
+    Parameters
+    ----------
+    study_date : date
+    long_axes_mm : mapping of str to float
+        Tracking UID -> mm, of every lesion that it found.
+    """
+
+    study_date: date
+    long_axes_mm: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PriorResult:
+    """An earlier result, read back: what the present one is compared with.
+
+    Parameters
+    ----------
+    exam : PriorExam
+    interval_days : int or None
+        From that examination to the present one; None where a date is missing.
+    lesions : tuple of PriorLesion
+    series : Series or None
+        Its images, checked; None where they are not at hand: nothing can be registered then.
+    history : tuple of EarlierSizes
+        Of still earlier results, oldest first.
+    remarks : tuple of str
+        What happened while it was looked for, in sentences.
+    """
+
+    exam: PriorExam
+    interval_days: int | None
+    lesions: tuple[PriorLesion, ...]
+    series: Series | None = None
+    history: tuple[EarlierSizes, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Registration:
     """How the earlier images were laid over the present ones.
@@ -109,9 +180,10 @@ class LesionChange:
     tracking_id, tracking_uid : str
         What the lesion is called from now on: the earlier names where it was there before.
     lesion_number : int or None
-        In the present segmentation; of a split lesion its largest part; None if it vanished.
+        In the present segmentation; of a split lesion the part that keeps its name; None if it
+        is no more.
     prior_tracking_uid : str or None
-        In the earlier result; of merged lesions that of the largest; None if it is new.
+        In the earlier result; of merged lesions the one whose name is kept; None if it is new.
     volume_before_ml, volume_after_ml : float or None
         Over all lesions of the group; None where there was, or is, none.
     long_axis_before_mm, long_axis_after_mm : float or None

@@ -11,7 +11,8 @@
 
 A delivery is *sent* while it is PENDING under a lease: what becomes of it is not known before the
 answer. ACCEPTED ends the waiting of its job; COMMITTED and FOUND are proofs that come later. One
-that is REPLACED is never sent; the job waits for what stands in for it.
+that is REPLACED is never sent; the job waits for what stands in for it. REOPEN also leads from
+ACCEPTED, FOUND and COMMITTED to PENDING, where a person asks for it.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,9 @@ TRANSITIONS: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = Mappi
         (DeliveryState.ACCEPTED, DeliveryEvent.LOSE): DeliveryState.PENDING,
         (DeliveryState.ACCEPTED, DeliveryEvent.GIVE_UP): DeliveryState.FAILED,
         (DeliveryState.FAILED, DeliveryEvent.REOPEN): DeliveryState.PENDING,
+        (DeliveryState.ACCEPTED, DeliveryEvent.REOPEN): DeliveryState.PENDING,
+        (DeliveryState.FOUND, DeliveryEvent.REOPEN): DeliveryState.PENDING,
+        (DeliveryState.COMMITTED, DeliveryEvent.REOPEN): DeliveryState.PENDING,
     }
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from node.domain.intake import DocumentRef, Intake
 from node.domain.priority import Priority, place_in_queue
 from node.domain.report import EvidenceKind
 from node.jobs.claims import Claims, summarize
-from node.jobs.job import Job, JobEventRow
+from node.jobs.job import IN_PEER, Job, JobEventRow
 from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
 from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, begin
 from node.storage.database import reading, writing
@@ -116,6 +117,32 @@ class Ledger(Claims):
                 row.problems = []
                 move(session, row, JobEvent.RETRY, at=now)
             return job_of(row)
+
+    def send_again(self, job_id: str) -> Job:
+        """Send the results of a delivered job again, although its destinations had taken them.
+
+        Other jobs that wait for the same objects wait for them again.
+
+        Raises
+        ------
+        KeyError
+            There is no such job.
+        IllegalTransition
+            The job is not delivered, or had nothing to send.
+        FileNotFoundError
+            A result was purged.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            job = locked_job(session, job_id)
+            rows = [row for row in self._linked(session, job_id) if row.state in IN_PEER]
+            if job.state != JobState.DELIVERED or not rows:
+                raise IllegalTransition(JobState(job.state), JobEvent.RESEND)
+            for row in rows:
+                if not Path(row.path).is_file():
+                    raise FileNotFoundError(row.sop_instance_uid)
+            self._reopen_delivered(session, rows, at=now)
+            return job_of(job)
 
     def cancel(self, job_id: str, *, reason: str = "cancelled by a person") -> Job:
         """Stop a job that is not finished; deliveries already accepted stay where they are.

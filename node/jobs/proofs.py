@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from node.jobs.backoff import Backoff
-from node.jobs.delivery_rows import release
+from node.jobs.delivery_rows import release, reopen
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import PROVEN, CommitmentState, DeliveryState
 from node.jobs.outbox import Clock
@@ -146,6 +146,21 @@ class Proofs(StandIns):
         proof.detail = detail
         release(row, DeliveryEvent.GIVE_UP, error=detail, at=at)
         self._settle(session, self._reopen_jobs(session, row, detail, at=at), at=at)
+
+    def _reopen_delivered(
+        self, session: Session, rows: Sequence[DeliveryRow], *, at: datetime
+    ) -> None:
+        """Have objects sent again that their destinations had taken."""
+        jobs = self._lock_jobs(session, [row.delivery_id for row in rows])
+        for row in rows:
+            proof = session.get(CommitmentRow, row.delivery_id, with_for_update=True)
+            if proof is not None:
+                proof.state = CommitmentState.CLOSED.value
+                proof.losses = 0  # as when a person has it sent again that was given up
+            reopen(row, at=at)
+        for job in jobs:
+            if job.state == JobState.DELIVERED:
+                move(session, job, JobEvent.RESEND, at=at)
 
     def _reopen_jobs(
         self, session: Session, row: DeliveryRow, detail: str, *, at: datetime

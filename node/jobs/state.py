@@ -10,10 +10,10 @@
                                 '----REJECT--> REJECTED <- REFUSE
 
 LOST leads from DELIVERED, and from FAILED by SEND_FAILED, back to SENDING: a destination has lost
-what it had accepted. COMMITTED leaves a job DELIVERED and tells that every object is proven to be
-where it was sent. CANCEL leads from QUEUED, RUNNING and SENDING to CANCELLED; RETRY, by a person,
-leads from FAILED, REJECTED and CANCELLED back to QUEUED. Nothing but ``advance`` and ``begin``
-names a job's state.
+what it had accepted; RESEND leads from DELIVERED there, too, by a person. COMMITTED leaves a job
+DELIVERED and tells that every object is proven to be where it was sent. CANCEL leads from QUEUED,
+RUNNING and SENDING to CANCELLED; RETRY, by a person, leads from FAILED, REJECTED and CANCELLED back
+to QUEUED. Nothing but ``advance`` and ``begin`` names a job's state.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class JobEvent(StrEnum):
     ACCEPTED = "accepted"  # the last delivery was accepted
     SEND_FAILED = "send-failed"  # nothing is left to send and a delivery was given up
     RETRY = "retry"  # a person wants it done again
-    RESEND = "resend"  # a person wants given-up deliveries sent again
+    RESEND = "resend"  # a person wants results sent again
     LOST = "lost"  # a destination lost an object that it had accepted; it is sent again
     COMMITTED = "committed"  # every destination is known to hold every object
     CANCEL = "cancel"
@@ -75,6 +75,7 @@ TRANSITIONS: Mapping[tuple[JobState, JobEvent], JobState] = MappingProxyType(
         (JobState.SENDING, JobEvent.SEND_FAILED): JobState.FAILED,
         (JobState.SENDING, JobEvent.CANCEL): JobState.CANCELLED,
         (JobState.DELIVERED, JobEvent.LOST): JobState.SENDING,
+        (JobState.DELIVERED, JobEvent.RESEND): JobState.SENDING,
         (JobState.DELIVERED, JobEvent.COMMITTED): JobState.DELIVERED,
         (JobState.FAILED, JobEvent.LOST): JobState.SENDING,
         (JobState.FAILED, JobEvent.RETRY): JobState.QUEUED,

@@ -9,7 +9,7 @@ from stopped_clock import StoppedClock
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery, DeliveryState, Job
 from node.jobs.ledger import Ledger
-from node.jobs.state import JobState
+from node.jobs.state import IllegalTransition, JobState
 
 SR_STORAGE = "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -177,6 +177,35 @@ def test_retry_sends_again_what_was_given_up(ledger: Ledger, tmp_path: Path) -> 
     give_up(ledger, job)
     assert ledger.retry(job.job_id).state is JobState.SENDING
     assert [item.attempts for item in ledger.claim_deliveries("d")] == [1]
+
+
+def test_what_was_delivered_is_sent_again_when_a_person_asks(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "2.25.1.dcm").touch()
+    job = send_job(ledger, "2.25.1", folder=tmp_path)
+    other = send_job(ledger, "2.25.1", folder=tmp_path, rule="other")
+    with pytest.raises(IllegalTransition):
+        ledger.send_again(job.job_id)
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_done(delivery.delivery_id, "d")
+    assert ledger.send_again(job.job_id).state is JobState.SENDING
+    assert ledger.get(other.job_id).state is JobState.SENDING  # it waits for the same object
+    (again,) = ledger.claim_deliveries("d")
+    assert (again.delivery_id, again.attempts) == (delivery.delivery_id, 1)
+    ledger.delivery_done(again.delivery_id, "d")
+    assert ledger.get(job.job_id).state is ledger.get(other.job_id).state is JobState.DELIVERED
+    (tmp_path / "2.25.1.dcm").unlink()
+    with pytest.raises(FileNotFoundError):
+        ledger.send_again(job.job_id)
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
+def test_nothing_to_send_again(ledger: Ledger) -> None:
+    job = send_job(ledger)
+    assert job.state is JobState.DELIVERED
+    with pytest.raises(IllegalTransition):
+        ledger.send_again(job.job_id)
 
 
 def test_retry_works_again_when_the_files_are_gone(ledger: Ledger, tmp_path: Path) -> None:

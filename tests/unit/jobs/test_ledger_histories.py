@@ -118,10 +118,11 @@ class LedgerMachine(RuleBasedStateMachine):
             assert job.lease_until is not None
             assert job.lease_until >= self.time
 
-    @rule(number=st.integers(0, 1), person=st.sampled_from(["retry", "cancel"]))
+    @rule(number=st.integers(0, 1), person=st.sampled_from(["retry", "cancel", "send_again"]))
     def a_person(self, number: int, person: str) -> None:
         with suppress(IllegalTransition):
             getattr(self.ledger, person)(self.jobs[number])
+        self.forget_what_is_not_there()
 
     @precondition(lambda self: self.ledger.due_destinations())
     @rule(outcome=st.sampled_from(["done", "later", "never"]))

@@ -33,6 +33,7 @@ sending   accepted      delivered
 sending   send-failed   failed
 sending   cancel        cancelled
 delivered lost          sending
+delivered resend        sending
 delivered committed     delivered
 failed    lost          sending
 failed    retry         queued

@@ -15,7 +15,7 @@ import numpy as np
 
 from node.classify.model import Classifier
 from node.classify.predict import AbstainRule, classify_lesion
-from node.classify.projection import Projection
+from node.classify.projection import PROJECTION_FILE, Projection
 from node.config.settings import ReportSettings
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
@@ -40,9 +40,6 @@ from node.segment.nodule_patches import NoduleInputSpec
 from node.segment.preprocess import InputSpec
 from node.volume.read import read_volume
 from node.volume.resample_channels import resample_channel
-
-PROJECTION = Path("plots", "projection.npz")
-"""Of a bundle: the lesions that its classifier was trained on, by their features."""
 
 WARN_BELOW_COVERAGE = 0.9
 """Share of the reference's tissue that another role should show."""
@@ -80,7 +77,7 @@ def open_toolbox(bundle: Bundle) -> Toolbox:
         )
         if entry
         else None,
-        projection=_open_projection(bundle.path / PROJECTION) if entry else None,
+        projection=_open_projection(bundle.path / PROJECTION_FILE) if entry else None,
     )
 
 

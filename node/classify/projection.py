@@ -10,6 +10,7 @@ References
 van der Maaten, Hinton, JMLR 9, 2008 (t-SNE).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.domain.features import FeatureVector
+from node.domain.model_facts import LesionPlace, TrainingCloud
+
+PROJECTION_FILE = Path("plots", "projection.npz")
+"""Place of the file in a bundle."""
 
 #: Training lesions that place a new case on the t-SNE plane.
 NEIGHBOURS = 5
@@ -99,6 +104,25 @@ class Projection:
             tsne=np.average(self.tsne[nearest].astype(np.float64), axis=0, weights=weights),
             distance=float(apart[nearest[0]] / np.sqrt(len(self.names))),
             undefined=int(undefined.sum()),
+        )
+
+    def locate(self, vectors: Sequence[FeatureVector]) -> TrainingCloud:
+        """Return the training lesions on the PCA plane, with the places of a case's lesions."""
+        placements = {vector.lesion_number: self.place(vector) for vector in vectors}
+        return TrainingCloud(
+            points=self.pca.copy(),
+            labels=tuple(str(label) for label in self.labels),
+            explained=(float(self.explained[0]), float(self.explained[1])),
+            feature_count=len(self.names),
+            places={
+                number: LesionPlace(
+                    x=float(each.pca[0]),
+                    y=float(each.pca[1]),
+                    distance=each.distance,
+                    undefined=each.undefined,
+                )
+                for number, each in placements.items()
+            },
         )
 
     def save(self, path: Path) -> None:

@@ -18,7 +18,7 @@ class StudyLine:
     Parameters
     ----------
     study_instance_uid : str
-    last_received_at : datetime
+    first_received_at, last_received_at : datetime
     calling_ae_title : str
         Of the sender of its first object.
     modalities : tuple of str
@@ -30,6 +30,7 @@ class StudyLine:
     """
 
     study_instance_uid: str
+    first_received_at: datetime
     last_received_at: datetime
     calling_ae_title: str
     modalities: tuple[str, ...]
@@ -103,6 +104,7 @@ def list_studies(
         return [
             StudyLine(
                 study_instance_uid=row.study_instance_uid,
+                first_received_at=samples[row.study_instance_uid].received_at,
                 last_received_at=row.last_received_at,
                 calling_ae_title=samples[row.study_instance_uid].calling_ae_title,
                 modalities=tuple(sorted({each[0] for each in series[row.study_instance_uid]})),

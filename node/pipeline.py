@@ -20,6 +20,7 @@ from node.config.settings import ReportSettings
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.intake import Intake
+from node.domain.model_facts import TrainingCloud
 from node.domain.prior import Comparison
 from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
@@ -29,6 +30,7 @@ from node.domain.volume import Volume
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
 from node.registry.bundle import Bundle
+from node.registry.figures import read_figures
 from node.registry.fit import check_all_fit
 from node.registry.golden import GoldenInput, GoldenOutput, compare_golden, read_golden
 from node.registry.manifest import ClassifierEntry
@@ -281,6 +283,8 @@ def report(case: Case) -> Case:
             completeness=case.intake.completeness,
             predecessor=case.intake.predecessor,
             comparison=case.comparison,
+            figures=read_figures(case.toolbox.bundle),
+            cloud=_locate(case),
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],
@@ -290,6 +294,11 @@ def report(case: Case) -> Case:
         settings=case.settings,
     )
     return replace(case, evidence=evidence)
+
+
+def _locate(case: Case) -> TrainingCloud | None:
+    projection = case.toolbox.projection
+    return None if projection is None else projection.locate(case.features)
 
 
 def tell_roles(case: Case) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from node.domain.code import Code
 from node.domain.finding import Finding
 from node.domain.intake import Completeness, DocumentRef
+from node.domain.model_facts import ModelFigure, TrainingCloud
 from node.domain.prior import Comparison
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
@@ -68,6 +69,10 @@ class Report:
         Report that this one takes the place of, made before further images came.
     comparison : Comparison or None
         With the latest earlier examination; None where none was looked for, or found.
+    figures : mapping of str to ModelFigure
+        Of the model on its test patients; see ``node.registry.figures``.
+    cloud : TrainingCloud or None
+        The lesions among those of the training; None where the bundle keeps none.
     """
 
     segmentation: Segmentation
@@ -78,10 +83,15 @@ class Report:
     completeness: Completeness = field(default_factory=Completeness)
     predecessor: DocumentRef | None = None
     comparison: Comparison | None = None
+    figures: Mapping[str, ModelFigure] = field(default_factory=dict)
+    cloud: TrainingCloud | None = None
 
 
 class EvidenceKind(StrEnum):
-    """Kinds of object that a report turns into; the last three stand in for a SEG."""
+    """Kinds of object that a report turns into.
+
+    ``RTSTRUCT``, ``SC`` and ``KO`` stand in for a SEG; ``PDF`` goes to those who ask for it.
+    """
 
     SEG = "seg"
     SR = "sr"
@@ -90,6 +100,7 @@ class EvidenceKind(StrEnum):
     RTSTRUCT = "rtstruct"
     SC = "sc"
     KO = "ko"
+    PDF = "pdf"
 
 
 @dataclass(frozen=True, kw_only=True)

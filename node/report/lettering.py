@@ -6,6 +6,7 @@ One TrueType font is shipped, so that reports look alike on every machine: see `
 import re
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -73,24 +74,39 @@ def wrap_text(
     """
     if not any(_is_wide(sign) for sign in text):
         return textwrap.wrap(text, columns, max_lines=max_lines, placeholder=placeholder)
-    lines = _break_wide(text, columns)
+    lines = break_lines(text, columns, _width)
     if max_lines is None or len(lines) <= max_lines:
         return lines
-    last = _break_wide(lines[max_lines - 1], columns - _width(placeholder))[0]
+    last = break_lines(lines[max_lines - 1], columns - _width(placeholder), _width)[0]
     return [*lines[: max_lines - 1], last + placeholder]
 
 
-_PIECE = re.compile(r"\s+|[A-Za-z0-9][^\s\u2e80-\uffef]*|.", re.DOTALL)
-_NOT_FIRST = frozenset("，。；：、）》！？”’%),.;:!?")
+_PIECE = re.compile(r"\s+|[^\s\u2e80-\uffef]+|.", re.DOTALL)
+_NOT_FIRST = frozenset("，。；：、）》！？”’%")
 
 
-def _break_wide(text: str, columns: int) -> list[str]:
+def break_lines(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
+    """Break a text into lines, at spaces and between Chinese characters.
+
+    Parameters
+    ----------
+    text : str
+    width : float
+        Widest line, in the unit of ``measure``; a longer word is broken where it has to be.
+    measure : callable
+        Gives the width of a text.
+    """
     lines = [""]
     for piece in _PIECE.findall(text):
-        if _width(lines[-1] + piece) > columns and piece not in _NOT_FIRST and lines[-1]:
+        if piece not in _NOT_FIRST and lines[-1] and measure(lines[-1] + piece) > width:
             lines.append("")
         if lines[-1] or not piece.isspace():
             lines[-1] += piece
+        while len(lines[-1]) > 1 and measure(lines[-1]) > width and piece not in _NOT_FIRST:
+            fits = len(lines[-1]) - 1
+            while fits > 1 and measure(lines[-1][:fits]) > width:
+                fits -= 1
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
     return [line.rstrip() for line in lines if line.strip()]
 
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from node import __version__
 from node.domain.errors import TryLater
+from node.web.api import PROBES, ROUTERS
 from node.web.faults import PageFault, fault_page
 from node.web.gate import Gate
 from node.web.headers import SecurityHeaders
@@ -57,6 +58,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(Gate, services=services)
     for router, _ in PAGES:
         app.include_router(router, include_in_schema=False)
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api/v1")
+    app.include_router(PROBES, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _add_faults(app)
     return app

@@ -32,8 +32,12 @@ def fault_page(request: Request, status: HTTPStatus, message: str = "") -> Respo
         return JSONResponse({"detail": message or status.phrase}, status)
     texts = texts_of(request)
     told = message or _meaning(texts).get(status, status.phrase)
-    name = "fault_part.html" if request.headers.get("hx-request") else "fault.html"
-    return render(request, name, status_code=status, status=status, message=told)
+    is_part = bool(request.headers.get("hx-request"))
+    name = "fault_part.html" if is_part else "fault.html"
+    answer = render(request, name, status_code=status, status=status, message=told)
+    if is_part:  # into the place for messages, whatever the request was to change
+        answer.headers.update({"HX-Retarget": "#message", "HX-Reswap": "innerHTML"})
+    return answer
 
 
 def _meaning(texts: Texts) -> dict[HTTPStatus, str]:

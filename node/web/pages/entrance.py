@@ -18,6 +18,7 @@ from node.web.passwords import WeakPassword, hash_password
 from node.web.rendering import age, render
 from node.web.services import services_of
 from node.web.visitor import address_of, visitor_of
+from node.web.words import own_path
 
 router = APIRouter()
 
@@ -28,7 +29,7 @@ Text = Annotated[str, Form(max_length=1024)]
 def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 - name of the parameter in the address
     """Ask for name and password."""
     if visitor_of(request).role is not None:
-        return RedirectResponse(_own_path(next), HTTPStatus.SEE_OTHER)
+        return RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
     return _ask(request, next=next)
 
 
@@ -64,7 +65,7 @@ def log_in(
     who = people.person(attempt.user.name, address=address)
     trail.record(people.user_logged_in(trail.node, user=who))
     token, _session = services.accounts.begin_session(attempt.user.name, address=address)
-    answer = RedirectResponse(_own_path(next), HTTPStatus.SEE_OTHER)
+    answer = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
     _set_cookie(request, answer, cookie_name(request.url.scheme), token)
     answer.delete_cookie(LOGIN_COOKIE, path="/login")
     return answer
@@ -139,7 +140,7 @@ def _ask(
         "login.html",
         status_code=status or (HTTPStatus.UNAUTHORIZED if message else HTTPStatus.OK),
         csrf_token=guard,
-        next=_own_path(next),
+        next=own_path(next),
         name=name,
         message=message,
         has_users=services_of(request).accounts.has_users(),
@@ -170,9 +171,3 @@ def _set_cookie(
         httponly=True,
         samesite="lax" if path == "/" else "strict",
     )
-
-
-def _own_path(path: str) -> str:
-    """Return a path of this site; anything else becomes the overview."""
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_ours else "/"

@@ -14,6 +14,7 @@ from node.web.overview import Overview
 from node.web.rendering import render, render_text
 from node.web.services import services_of
 from node.web.streams import watch
+from node.web.words import step_words
 
 router = APIRouter()
 ENTRY = Entry(path="/", title=mark("Overview"))
@@ -44,29 +45,4 @@ def _context(request: Request, overview: Overview) -> dict[str, Any]:
         "alarms": alarms,
         "words": step_words(request),
         "age_of": lambda moment: (services_of(request).now() - moment).total_seconds(),
-    }
-
-
-def step_words(request: Request) -> dict[str, str]:
-    """Return the names of steps, stages, states and lanes as people read them."""
-    _ = texts_of(request).gettext
-    return {
-        "arriving": _("arriving"),
-        "queued": _("queued"),
-        "running": _("running"),
-        "load": _("loading the model"),
-        "read": _("reading"),
-        "segment": _("segmenting"),
-        "radiomics": _("measuring"),
-        "classify": _("classifying"),
-        "report": _("reporting"),
-        "sending": _("sending"),
-        "delivered": _("delivered"),
-        "committed": _("committed"),
-        "failed": _("failed"),
-        "rejected": _("rejected"),
-        "cancelled": _("cancelled"),
-        "stat": _("stat"),
-        "high": _("high"),
-        "routine": _("routine"),
     }

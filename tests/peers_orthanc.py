@@ -45,6 +45,13 @@ class Orthanc:
         with _OPENER.open(request, timeout=20) as answer:
             return json.loads(answer.read())
 
+    def add_file(self, path: Path) -> None:
+        """Have it keep a DICOM file, as an upload through its REST interface does."""
+        url = f"http://127.0.0.1:{self.http_port}/instances"
+        request = urllib.request.Request(url, data=path.read_bytes())
+        with _OPENER.open(request, timeout=20) as answer:
+            assert json.loads(answer.read())["Status"] in ("Success", "AlreadyStored")
+
     def sop_instance_uids(self) -> list[str]:
         """SOP Instance UIDs of everything that it holds."""
         return [

@@ -51,7 +51,7 @@ def read_structures(dataset: Dataset, series: Series) -> list[Region]:
         number = str(item.get("ReferencedROINumber"))
         contours.setdefault(number, []).extend(item.get("ContourSequence") or ())
     natures = {
-        str(item.get("ReferencedROINumber")): _nature(item)
+        str(item.get("ReferencedROINumber")): nature_of_observation(item)
         for item in dataset.get("RTROIObservationsSequence") or ()
     }
     on_images = series.series_instance_uid in _referenced_series(dataset)
@@ -104,7 +104,8 @@ def _referenced_series(dataset: Dataset) -> set[str]:
     }
 
 
-def _nature(observation: Dataset) -> Nature:
+def nature_of_observation(observation: Dataset) -> Nature:
+    """Tell what a region is by its RT ROI Interpreted Type."""
     kind = str(observation.get("RTROIInterpretedType") or "").strip().upper()
     if kind == "GTV":
         return Nature.LESION

@@ -34,7 +34,7 @@ def read_segments(dataset: Dataset, series: Series) -> list[Region]:
     return [
         Region(
             label=str(item.get("SegmentLabel") or "").strip(),
-            nature=_nature(item),
+            nature=nature_of_segment(item),
             is_on_series=is_on_series,
             locate=_Locator(dataset, int(item.SegmentNumber)),
         )
@@ -66,7 +66,8 @@ class _Locator:
             )
 
 
-def _nature(segment: Dataset) -> Nature:
+def nature_of_segment(segment: Dataset) -> Nature:
+    """Tell what a segment is by its codes."""
     categories = segment.get("SegmentedPropertyCategoryCodeSequence") or ()
     codes = {str(item.get("CodeValue") or "") for item in categories}
     if codes & _ABNORMAL:

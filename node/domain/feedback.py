@@ -19,6 +19,10 @@ class FeedbackKind(StrEnum):
     REJECTION = "rejection"
 
 
+UNDECIDED = frozenset({"", "Indeterminate", "Not assessed"})
+"""Words of ``result.json`` that name no class."""
+
+
 class FeedbackAspect(StrEnum):
     """What of a result an opinion is about: a corrected outline does not take a class back."""
 
@@ -147,8 +151,9 @@ class Opinion:
 
     @property
     def is_class_flip(self) -> bool:
-        """Whether another class is named than the node's."""
-        return bool(self.class_after) and self.class_after != self.class_before
+        """Whether both name a class, and not the same: an indeterminate lesion has none."""
+        named = {self.class_before, self.class_after}
+        return len(named) == 2 and named.isdisjoint(UNDECIDED)
 
 
 @dataclass(frozen=True, kw_only=True)

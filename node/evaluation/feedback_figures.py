@@ -114,7 +114,7 @@ def _counts(item: Feedback) -> bool:
 def _agrees(item: Feedback) -> bool:
     kind = item.opinion.kind
     if kind is FeedbackKind.CORRECTED_CLASS:
-        return not item.opinion.is_class_flip
+        return item.opinion.class_after == item.opinion.class_before
     return kind is FeedbackKind.AGREE
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from node.domain.report import Evidence
 from node.jobs.delivery_state import DeliveryEvent, advance_delivery
 from node.jobs.job import IN_PEER, DeliveryState
+from node.jobs.rejected import reason_of_rejection
 from node.jobs.state import JobState
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
 
@@ -78,6 +79,7 @@ def _find_or_add(
     )
     row = session.scalar(query)
     if row is None:
+        rejected = reason_of_rejection(session, item.sop_instance_uid)
         row = DeliveryRow(
             job_id=job.job_id,
             destination=destination,
@@ -85,12 +87,12 @@ def _find_or_add(
             sop_class_uid=item.sop_class_uid,
             sop_instance_uid=item.sop_instance_uid,
             path=str(item.path),
-            state=DeliveryState.PENDING.value,
+            state=(DeliveryState.REPLACED if rejected else DeliveryState.PENDING).value,
             attempts=0,
             not_before=at,
             lease_owner="",
             lease_until=None,
-            error="",
+            error=rejected,
             updated_at=at,
         )
         try:

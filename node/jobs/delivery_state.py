@@ -11,7 +11,8 @@
 
 A delivery is *sent* while it is PENDING under a lease: what becomes of it is not known before the
 answer. ACCEPTED ends the waiting of its job; COMMITTED and FOUND are proofs that come later. One
-that is REPLACED is never sent; the job waits for what stands in for it. REOPEN also leads from
+that is REPLACED is never sent; the job waits for what stands in for it: for nothing where the
+object was rejected by a person, which may also happen to one that FAILED. REOPEN also leads from
 ACCEPTED, FOUND and COMMITTED to PENDING, where a person asks for it.
 """
 
@@ -39,6 +40,7 @@ TRANSITIONS: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = Mappi
         (DeliveryState.PENDING, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.PENDING, DeliveryEvent.GIVE_UP): DeliveryState.FAILED,
         (DeliveryState.PENDING, DeliveryEvent.REPLACE): DeliveryState.REPLACED,
+        (DeliveryState.FAILED, DeliveryEvent.REPLACE): DeliveryState.REPLACED,
         # whoever lost the lease may have been the one who was answered
         (DeliveryState.REPLACED, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,
         (DeliveryState.FAILED, DeliveryEvent.ACCEPT): DeliveryState.ACCEPTED,

@@ -18,6 +18,7 @@ from node.domain.priority import Priority, place_in_queue
 from node.domain.report import EvidenceKind
 from node.jobs.claims import Claims, summarize
 from node.jobs.job import IN_PEER, Job, JobEventRow
+from node.jobs.rejected import reason_of_rejection
 from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
 from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, begin
 from node.storage.database import reading, writing
@@ -121,21 +122,25 @@ class Ledger(Claims):
     def send_again(self, job_id: str) -> Job:
         """Send the results of a delivered job again, although its destinations had taken them.
 
-        Other jobs that wait for the same objects wait for them again.
+        Other jobs that wait for the same objects wait for them again. What was rejected stays out.
 
         Raises
         ------
         KeyError
             There is no such job.
         IllegalTransition
-            The job is not delivered, or had nothing to send.
+            The job is not delivered, or has nothing to send.
         FileNotFoundError
             A result was purged.
         """
         now = self._now()
         with writing(self._engine) as session:
             job = locked_job(session, job_id)
-            rows = [row for row in self._linked(session, job_id) if row.state in IN_PEER]
+            rows = [
+                row
+                for row in self._linked(session, job_id)
+                if row.state in IN_PEER and not reason_of_rejection(session, row.sop_instance_uid)
+            ]
             if job.state != JobState.DELIVERED or not rows:
                 raise IllegalTransition(JobState(job.state), JobEvent.RESEND)
             for row in rows:

@@ -14,6 +14,7 @@ from node.jobs.delivery_rows import release, reopen
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import PROVEN, CommitmentState, DeliveryState
 from node.jobs.outbox import Clock
+from node.jobs.rejected import reason_of_rejection
 from node.jobs.rows import last_event, move
 from node.jobs.stand_ins import StandIns
 from node.jobs.state import JobEvent, JobState
@@ -120,6 +121,11 @@ class Proofs(StandIns):
     def _lose(
         self, session: Session, row: DeliveryRow, proof: CommitmentRow, detail: str, *, at: datetime
     ) -> None:
+        rejected = reason_of_rejection(session, row.sop_instance_uid)
+        if rejected:  # whoever rejected it may well have removed it
+            proof.state = CommitmentState.CLOSED.value
+            proof.detail = rejected
+            return
         proof.losses += 1
         if proof.losses > self._maximum_losses:
             reason = f"accepted and lost {proof.losses} times: {detail}"

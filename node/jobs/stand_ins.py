@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy import select
 
 from node.domain.report import Evidence
 from node.jobs.delivery_rows import jobs_waiting_for, link_delivery, lock_delivery, release
@@ -10,6 +11,7 @@ from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import DeliveryState
 from node.jobs.outbox import Outbox
 from node.storage.database import writing
+from node.storage.tables import DeliveryRow
 
 log = structlog.get_logger()
 
@@ -50,6 +52,35 @@ class StandIns(Outbox):
                     link_delivery(session, job, row.destination, item, at=now, stands_for=row)
             self._settle(session, jobs, at=now)
             return True
+
+    def withdraw(self, sop_instance_uids: Sequence[str], *, reason: str) -> int:
+        """Send rejected objects no more where they have not been accepted yet.
+
+        Parameters
+        ----------
+        sop_instance_uids : sequence of str
+        reason : str
+
+        Returns
+        -------
+        int
+            Deliveries that were withdrawn.
+        """
+        now = self._now()
+        open_states = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
+        query = select(DeliveryRow.delivery_id).where(
+            DeliveryRow.sop_instance_uid.in_(sop_instance_uids), DeliveryRow.state.in_(open_states)
+        )
+        count = 0
+        with writing(self._engine) as session:
+            for delivery_id in session.scalars(query.order_by(DeliveryRow.delivery_id)).all():
+                jobs = jobs_waiting_for(session, delivery_id)
+                row = lock_delivery(session, delivery_id)
+                if row.state in open_states:
+                    release(row, DeliveryEvent.REPLACE, error=reason, at=now)
+                    self._settle(session, jobs, at=now)
+                    count += 1
+        return count
 
     def delivery_accompanied(self, delivery_id: int, *, evidence: Sequence[Evidence]) -> None:
         """Have further objects sent beside one, to the same destination and for the same jobs."""

@@ -167,7 +167,7 @@ class FeedbackStore:
         return frozenset(found)
 
     def rejected_jobs(self, job_ids: Iterable[str]) -> dict[str, Feedback]:
-        """Return of which jobs a person rejected the result, and the latest such note."""
+        """Return of which jobs a result was rejected, and the latest such note."""
         wanted = list(job_ids)
         found: dict[str, Feedback] = {}
         for start in range(0, len(wanted), 500):
@@ -175,7 +175,6 @@ class FeedbackStore:
                 select(FeedbackRow, _is_current())
                 .where(
                     FeedbackRow.kind == FeedbackKind.REJECTION.value,
-                    FeedbackRow.voice == Voice.PERSON.value,
                     FeedbackRow.job_id.in_(wanted[start : start + 500]),
                 )
                 .order_by(FeedbackRow.said_at, FeedbackRow.feedback_id)

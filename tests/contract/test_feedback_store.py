@@ -138,11 +138,16 @@ def test_lists_are_by_study_job_lesion_author_bundle_and_time(store: FeedbackSto
     assert store.list(study="9") == ()
 
 
-def test_the_jobs_that_people_rejected_are_told(store: FeedbackStore) -> None:
+def test_the_jobs_of_rejected_results_are_told(store: FeedbackStore) -> None:
     store.add(make_opinion())
-    store.add(make_opinion(kind=FeedbackKind.REJECTION, voice=Voice.ALGORITHM, job_id="j3"))
-    note = store.add(make_opinion(kind=FeedbackKind.REJECTION, job_id="j2")).feedback
-    assert store.rejected_jobs(["j1", "j2", "j3"]) == {"j2": note}
+    store.add(make_opinion(kind=FeedbackKind.REJECTION, job_id="j3"))
+    store.add(make_opinion(kind=FeedbackKind.REJECTION, job_id="j2", sop_instance_uid="1.1"))
+    note = store.add(
+        make_opinion(
+            kind=FeedbackKind.REJECTION, job_id="j2", sop_instance_uid="1.2", at=NOON + HOUR
+        )
+    ).feedback
+    assert store.rejected_jobs(["j1", "j2"]) == {"j2": note}
 
 
 def test_two_at_once_get_versions_of_their_own(store: FeedbackStore) -> None:

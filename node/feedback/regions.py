@@ -1,0 +1,252 @@
+"""Regions that somebody drew, as voxels in their place.
+
+Conventions
+-----------
+* A region is the voxels of a lattice: arrays of indices ``[k, j, i]``, shape (n, 3), which may lie
+  outside the shape of its geometry: only the axes and the origin of that count.
+* Between lattices a voxel is carried by its centre: one belongs to a region on another lattice if
+  the nearest voxel of the region's own lattice does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from node.assemble.prompt_labels import judge_label
+from node.assemble.prompt_rtstruct import nature_of_observation
+from node.assemble.prompt_seg import nature_of_segment
+from node.assemble.regions import Nature
+from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_REGIONS
+from node.domain.errors import InputRejected
+from node.domain.feedback import Voice
+from node.domain.geometry import Geometry
+from node.feedback.voices import voice_of_segment, voice_of_structure
+from node.volume.frame_grid import read_frame_grid
+from node.volume.resample import resample_labels
+from node.volume.rtstruct import Outline, rasterise_outline, read_outlines
+from node.volume.seg import find_marked_voxels
+
+Voxels = NDArray[np.int64]
+
+OFF_LATTICE = 0.05
+"""Voxels of two grids are the same if their centres differ by no more of one."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DrawnRegion:
+    """One region of an object.
+
+    Parameters
+    ----------
+    number : int
+    name : str
+    tracking_uid : str
+        Empty if the object tells none.
+    nature : Nature
+        Whether it is a lesion, by its name and codes.
+    voice : Voice
+    frame_of_reference_uid : str
+    voxels : ndarray of int64, shape (n, 3)
+    lattice : Geometry
+    """
+
+    number: int
+    name: str
+    tracking_uid: str
+    nature: Nature
+    voice: Voice
+    frame_of_reference_uid: str
+    voxels: Voxels
+    lattice: Geometry
+
+    @property
+    def volume_ml(self) -> float:
+        """Voxels times the volume of one."""
+        return len(self.voxels) * self.lattice.voxel_volume_mm3 / 1000
+
+    @property
+    def extent_mm(self) -> float:
+        """Largest extent along an axis of the lattice."""
+        if not len(self.voxels):
+            return 0.0
+        counts = self.voxels.max(axis=0) - self.voxels.min(axis=0) + 1
+        return float((counts * self.lattice.spacing_mm).max())
+
+
+def read_segments(dataset: Dataset) -> Iterator[DrawnRegion]:
+    """Yield the segments of a SEG object that have a voxel.
+
+    Raises
+    ------
+    InputRejected, KeyError, ValueError, RuntimeError, NotImplementedError
+        If the object is damaged, or its frames lie on no common grid.
+    """
+    segments = dataset.get("SegmentSequence") or ()
+    _check_count(len(segments))
+    lattice = read_frame_grid(dataset)
+    for segment in segments:
+        number = int(segment.get("SegmentNumber") or 0)
+        if number < 1:  # 0 is the background of label maps
+            continue
+        found = list(find_marked_voxels(dataset, {number}, lattice))
+        if not found:
+            continue
+        name = str(segment.get("SegmentLabel") or "").strip()
+        yield DrawnRegion(
+            number=number,
+            name=name,
+            tracking_uid=str(segment.get("TrackingUID") or ""),
+            nature=judge_label(name, nature_of_segment(segment)),
+            voice=voice_of_segment(segment),
+            frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
+            voxels=np.unique(np.concatenate(found), axis=0),
+            lattice=lattice,
+        )
+
+
+def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[DrawnRegion]:
+    """Yield the regions of an RTSTRUCT object that enclose a voxel.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    lattice : Geometry, optional
+        Of the images that they were probably drawn on; contours elsewhere get a lattice of their
+        own.
+
+    Raises
+    ------
+    InputRejected, ValueError
+        If the contours are damaged, or lie on no parallel planes.
+    """
+    structures = {
+        int(item.get("ROINumber") or 0): item
+        for item in dataset.get("StructureSetROISequence") or ()
+    }
+    _check_count(len(structures))
+    natures = {
+        int(item.get("ReferencedROINumber") or 0): nature_of_observation(item)
+        for item in dataset.get("RTROIObservationsSequence") or ()
+    }
+    for outline in read_outlines(dataset):
+        if not outline.contours:
+            continue
+        if len(outline.contours) > MAXIMUM_CONTOURS:
+            raise ValueError(f"{len(outline.contours)} contours, at most {MAXIMUM_CONTOURS}")
+        voxels, own_lattice = _fill(outline, lattice)
+        if not len(voxels):
+            continue
+        yield DrawnRegion(
+            number=outline.number,
+            name=outline.name,
+            tracking_uid="",
+            nature=judge_label(outline.name, natures.get(outline.number, Nature.UNTOLD)),
+            voice=voice_of_structure(structures[outline.number]),
+            frame_of_reference_uid=outline.frame_of_reference_uid
+            or str(dataset.get("FrameOfReferenceUID") or ""),
+            voxels=voxels,
+            lattice=own_lattice,
+        )
+
+
+def voxels_on(region: DrawnRegion, lattice: Geometry) -> tuple[Voxels, bool]:
+    """Return the voxels of a region on a lattice, and whether that is another than its own."""
+    if is_same_lattice(region.lattice, lattice):
+        moved = lattice.to_index(region.lattice.to_lps(region.voxels))
+        return np.rint(moved).astype(np.int64), False
+    piece, first = cut_out(region.lattice, region.voxels)
+    mask = np.zeros(piece.shape, np.uint8)
+    mask[tuple((region.voxels - first).T)] = 1
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in piece.shape])).reshape(3, -1).T
+    reached = lattice.to_index(piece.to_lps(corners))
+    ends = np.stack([np.floor(reached.min(axis=0)), np.ceil(reached.max(axis=0))])
+    target, begin = cut_out(lattice, ends.astype(np.int64))
+    return np.argwhere(resample_labels(mask, piece, target)) + begin, True
+
+
+def is_same_lattice(first: Geometry, second: Geometry) -> bool:
+    """Tell whether the voxels of two grids have the same centres, as far as both reach."""
+    ends = np.array(first.shape) - 1
+    corners = np.array(np.meshgrid(*[(0, n) for n in ends])).reshape(3, -1).T
+    steps = second.to_index(first.to_lps(np.concatenate([corners, np.eye(3)])))
+    origin = second.to_index(first.to_lps((0, 0, 0)))
+    turned = np.rint(steps[-3:] - origin)
+    return bool(
+        np.abs(steps - np.rint(steps)).max() <= OFF_LATTICE
+        and (np.abs(turned).sum(axis=1) == 1).all()
+        and (np.abs(turned).sum(axis=0) == 1).all()
+    )
+
+
+def cut_out(lattice: Geometry, voxels: Voxels) -> tuple[Geometry, Voxels]:
+    """Return the smallest piece of a lattice with these voxels, and the index of its first one."""
+    first, last = voxels.min(axis=0), voxels.max(axis=0)
+    affine = np.array(lattice.affine)
+    affine[:, 3] = lattice.to_lps(first)
+    slices, rows, columns = (int(n) for n in last - first + 1)
+    return Geometry(affine=affine, shape=(slices, rows, columns)), first
+
+
+def _fill(outline: Outline, lattice: Geometry | None) -> tuple[Voxels, Geometry]:
+    """Fill contours on the given lattice if they lie on its slices, else on one of their own."""
+    points = np.concatenate(outline.contours)
+    if lattice is not None:
+        ends = lattice.to_index(points)
+        around = np.stack([np.rint(ends.min(axis=0)) - 1, np.rint(ends.max(axis=0)) + 1])
+        piece, first = cut_out(lattice, around.astype(np.int64))
+        try:
+            return np.argwhere(rasterise_outline(outline, piece)) + first, lattice
+        except InputRejected:
+            pass  # drawn on other images of the same frame of reference
+    own = _lattice_of_contours(outline, lattice)
+    return np.argwhere(rasterise_outline(outline, own)), own
+
+
+def _lattice_of_contours(outline: Outline, like: Geometry | None) -> Geometry:
+    """Lattice whose slices are the planes of the contours, with pixels like those of another.
+
+    Raises
+    ------
+    ValueError
+        The contours are not parallel, or their planes not evenly spaced.
+    """
+    normal = _normal(max(outline.contours, key=len))
+    pixel_mm = min(like.spacing_mm) if like is not None else 1.0
+    across = np.linalg.svd(normal[None])[2][1:]
+    heights = np.sort([float(np.mean(contour @ normal)) for contour in outline.contours])
+    if any(np.ptp(contour @ normal) > 0.1 * pixel_mm for contour in outline.contours):
+        raise ValueError("contours that are not parallel planes")
+    gaps = np.diff(heights)
+    gaps = gaps[gaps > 0.1 * pixel_mm]
+    gap_mm = float(gaps.min()) if gaps.size else (like.spacing_mm[0] if like is not None else 1.0)
+    planes = (heights - heights[0]) / gap_mm
+    if np.abs(planes - np.rint(planes)).max() > 0.1:
+        raise ValueError("contours that are not evenly spaced")
+    flat = np.concatenate(outline.contours) @ across.T
+    low = flat.min(axis=0) - pixel_mm
+    counts = np.ceil((flat.max(axis=0) + pixel_mm - low) / pixel_mm).astype(int) + 1
+    return Geometry.from_axes(
+        origin_mm=normal * heights[0] + across[0] * low[0] + across[1] * low[1],
+        slice_step_mm=normal * gap_mm,
+        row_step_mm=across[0] * pixel_mm,
+        column_step_mm=across[1] * pixel_mm,
+        shape=(round(float(planes.max())) + 1, int(counts[0]), int(counts[1])),
+    )
+
+
+def _normal(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit normal of the plane through points, by Newell's method."""
+    following = np.roll(points, -1, axis=0)
+    normal = np.cross(points - points.mean(axis=0), following - points.mean(axis=0)).sum(axis=0)
+    length = np.linalg.norm(normal)
+    if length == 0:
+        raise ValueError("a contour that encloses nothing")
+    return np.asarray(normal / length)
+
+
+def _check_count(count: int) -> None:
+    if count > MAXIMUM_REGIONS:
+        raise ValueError(f"{count} regions, at most {MAXIMUM_REGIONS} are taken")

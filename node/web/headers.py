@@ -21,8 +21,9 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+POLICY_HEADER = "Content-Security-Policy"
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    POLICY_HEADER: POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -50,7 +51,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY_HEADER or POLICY_HEADER not in headers:
+                        headers[name] = value  # a page may have a policy of its own
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = STRICT_TRANSPORT
                 if not scope["path"].startswith(STATIC):

@@ -99,6 +99,13 @@ class Stack:
         assert self.series.geometry is not None
         return View.of(self.series.geometry)
 
+    @property
+    def screen_shape(self) -> tuple[int, int]:
+        """Rows and columns of a slice on the screen."""
+        assert self.series.geometry is not None
+        _, rows, columns = self.series.geometry.shape
+        return (columns, rows) if self.view.transpose else (rows, columns)
+
     def values(self, k: int) -> NDArray[Any]:
         """Return the values of a slice as the screen shows it, int16 or float32, contiguous."""
         if self.held is None:
@@ -138,11 +145,6 @@ class Stack:
             ]
             for number in np.unique(shown[shown > 0])
         }
-
-    def position_mm(self, k: int) -> float:
-        """Distance of a slice from the first one, along the normal."""
-        assert self.series.geometry is not None
-        return k * self.series.geometry.spacing_mm[0]
 
     @cached_property
     def windows(self) -> dict[str, tuple[float, float]]:

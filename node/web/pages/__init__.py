@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from node.web.navigation import Entry
-from node.web.pages import entrance, jobs, overview
+from node.web.pages import entrance, evaluation, jobs, models, overview, studies, study
 
 PAGES: Sequence[tuple[APIRouter, Entry | None]] = (
     (entrance.router, None),
     (overview.router, overview.ENTRY),
+    (studies.router, studies.ENTRY),
+    (study.router, None),
     (jobs.router, jobs.ENTRY),
+    (models.router, models.ENTRY),
+    (evaluation.router, evaluation.ENTRY),
 )
 """Router of each page, and where the navigation leads to it, in its order."""

@@ -1,6 +1,7 @@
 // The study page: its viewers, and what leads from the lesions to them.
 
-import { Viewer } from "./viewer.js";
+const found = document.querySelector("[data-module]");
+const { Viewer } = found ? await import(found.dataset.module) : {};
 
 const IN_TEXT = new Set(["INPUT", "SELECT", "TEXTAREA", "BUTTON", "A", "SUMMARY"]);
 

@@ -1,0 +1,87 @@
+"""How the bundles fare with the readers, and whether their input is still what they know."""
+
+from http import HTTPStatus
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from node.evaluation.feedback_figures import count_months, readings_of
+from node.evaluation.reader_agreement import (
+    MINIMUM_READINGS,
+    compare_classes,
+    compare_probabilities,
+    count_by_month,
+)
+from node.jobs.job import Job
+from node.storage.feedback import FeedbackStore
+from node.web.drift_by_source import MINIMUM_LESIONS, compare_sources
+from node.web.faults import PageFault
+from node.web.navigation import Entry, mark
+from node.web.plots import place_months, place_reliability
+from node.web.rendering import render
+from node.web.services import Services, services_of
+from node.web.study_view import open_projection
+
+router = APIRouter()
+ENTRY = Entry(path="/evaluation", title=mark("Evaluation"))
+
+WIDTH, HEIGHT, SIDE = 560.0, 160.0, 240.0
+MAXIMUM_JOBS = 2000
+SEED = 20261122
+"""Of the bootstrap: the same readings give the same intervals."""
+
+
+@router.get("/evaluation")
+def show_evaluation(request: Request, bundle: str = "") -> Response:
+    """Show the figures of one bundle."""
+    services = services_of(request)
+    entries = services.models.list()
+    names = list(dict.fromkeys(entry.partition("/")[0] for entry in entries))
+    if bundle and bundle not in names:
+        raise PageFault(HTTPStatus.NOT_FOUND)
+    chosen = bundle or _busiest(services, names)
+    said = [
+        each
+        for each in FeedbackStore(services.engine).list()
+        if each.opinion.bundle.partition("/")[0] == chosen
+    ]
+    readings = readings_of(said)
+    calibration = compare_probabilities(readings, rng=np.random.default_rng(SEED))
+    versions = [entry for entry in entries if entry.partition("/")[0] == chosen]
+    projection = open_projection(services.models.root / versions[-1]) if versions else None
+    drifts = compare_sources(_jobs(services, chosen), projection) if projection else ()
+    months = count_by_month(readings)
+    return render(
+        request,
+        "evaluation.html",
+        names=names,
+        chosen=chosen,
+        version=versions[-1].partition("/")[2] if versions else "",
+        months=count_months(said),
+        dots=place_months(months, width=WIDTH, height=HEIGHT),
+        chart=(WIDTH, HEIGHT),
+        kappa=compare_classes(readings),
+        calibration=calibration,
+        reliability=place_reliability(calibration.bins, side=SIDE) if calibration else (),
+        side=SIDE,
+        readings=readings,
+        minimum_readings=MINIMUM_READINGS,
+        has_reference=projection is not None,
+        reference=len(projection.labels) if projection else 0,
+        features=len(projection.names) if projection else 0,
+        drifts=drifts,
+        minimum_lesions=MINIMUM_LESIONS,
+    )
+
+
+def _jobs(services: Services, bundle: str) -> list[Job]:
+    jobs = services.ledger.list(limit=MAXIMUM_JOBS)
+    return [job for job in jobs if job.bundle.partition("/")[0] == bundle]
+
+
+def _busiest(services: Services, names: list[str]) -> str:
+    """The bundle of the latest job; the first one where there is none."""
+    latest = services.ledger.list(limit=1)
+    used = latest[0].bundle.partition("/")[0] if latest else ""
+    return used if used in names else next(iter(names), "")

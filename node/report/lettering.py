@@ -44,6 +44,7 @@ def letter_figure(figure: Figure, words: Words) -> None:
         if text.get_fontweight() == "bold" and not text.get_path_effects():
             width = _BOLD_STROKE * float(text.get_fontsize())
             text.set_path_effects([withStroke(linewidth=width, foreground=text.get_color())])
+        text.set_fontweight("normal")
         text.set_fontfamily(family)
 
 

@@ -107,6 +107,7 @@ def _build(
         buffer,
         pagesize=A4,
         invariant=1,
+        initialFontName=font_name(),  # else a font that is not embedded is named
         title=words.gettext("AI imaging report"),
         author=f"OncoNode, {report.model.name} {report.model.version}",
         subject=tell_banner(words),
@@ -127,7 +128,7 @@ def _build(
         _draw_edges(canvas, report, identity, words, total=total)
 
     document.addPageTemplates([PageTemplate(id="page", frames=[frame], onPage=draw_edges)])
-    document.build(story, canvasmaker=partial(Canvas, initialFontName=font_name()))
+    document.build(story)
     return document.page, buffer.getvalue()
 
 

@@ -111,10 +111,9 @@ class CloudPlot(Flowable):
         names = sorted(set(cloud.labels))
         colours = dict(zip(names, _CLASS_COLOURS * len(names), strict=False))
         canvas.saveState()
-        canvas.setFillAlpha(0.45)
         for point, label in zip(cloud.points, cloud.labels, strict=True):
             x, y = to_page(float(point[0]), float(point[1]))
-            canvas.setFillColor(colours[label])
+            canvas.setFillColor(colours[label], alpha=0.5)
             canvas.circle(x, y, 1.5, stroke=0, fill=1)
         canvas.restoreState()
         for number, place in places.items():
@@ -150,7 +149,11 @@ class CloudPlot(Flowable):
         self.canv.setLineWidth(1.2)
         self.canv.circle(x, y, 4.2, stroke=1, fill=1)
         self.canv.setFillColor(white)
-        draw_text(self.canv, x + 6, y + 2, str(number), size=NORMAL, bold=True)
+        self.canv.setStrokeColor(RULE)
+        self.canv.setLineWidth(0.4)
+        width = measure(str(number), NORMAL) + 4
+        self.canv.roundRect(x + 6, y - 5, width, 10, 2, stroke=1, fill=1)
+        draw_text(self.canv, x + 8, y - 3, str(number), bold=True)
 
     def _write_legend(self, names: Sequence[str], colours: Mapping[str, Color]) -> None:
         x, y = 12.0, self._HEIGHT - 9

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reportlab.lib.colors import Color
-from reportlab.platypus import Flowable, KeepTogether, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, KeepTogether, Spacer, Table
 
 import node
 from node.domain.finding import Finding
@@ -28,11 +28,11 @@ from node.report.paper.text import (
     HUGE,
     INK,
     LARGE,
-    NORMAL,
     QUIET,
     SMALL,
     Heading,
     TextBlock,
+    table_style,
 )
 from node.report.phrases import tell_assessment, tell_code, tell_count
 
@@ -64,7 +64,7 @@ def identity_section(identity: Identity, words: Words) -> list[Flowable]:
     ]
     rows = [cells[start : start + 4] for start in range(0, len(cells), 4)]
     table = Table(rows, colWidths=(70, 180, 84, WIDTH - 334))
-    table.setStyle(TableStyle([*_tight(0.8), ("BACKGROUND", (0, 0), (-1, -1), GROUND)]))
+    table.setStyle(table_style(*_tight(0.8), ("BACKGROUND", (0, 0), (-1, -1), GROUND)))
     return [table, Spacer(1, 7)]
 
 
@@ -77,6 +77,8 @@ def conclusion_section(report: Report, volume: Volume, words: Words) -> list[Flo
         finding = findings.get(lesion.number)
         if finding is not None:
             told.append(_tell_lesion(lesion, finding, words))
+    if not lesions:
+        told.append(TextBlock(words.gettext("That does not rule out that there is one.")))
     told.append(TextBlock(tell_evaluated(report, volume, words), colour=QUIET))
     section: list[Flowable] = [_box(told, GROUND)]
     if report.completeness.is_partial:
@@ -178,13 +180,11 @@ def reason_section(report: Report, words: Words) -> list[Flowable]:
         right = [CloudPlot(cloud, words), TextBlock(note, size=SMALL, colour=QUIET)]
     table = Table([[left or "", right or ""]], colWidths=(WIDTH * 0.56, WIDTH * 0.44))
     table.setStyle(
-        TableStyle(
-            [
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                ("RIGHTPADDING", (0, 0), (0, 0), 14),
-                ("RIGHTPADDING", (1, 0), (1, 0), 0),
-            ]
+        table_style(
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (0, 0), 14),
+            ("RIGHTPADDING", (1, 0), (1, 0), 0),
         )
     )
     return [KeepTogether([Heading(words.gettext("Reasons of the classifier")), table])]
@@ -228,12 +228,12 @@ def model_section(report: Report, objects: Sequence[str], words: Words) -> list[
         ],
         colWidths=(70, WIDTH - 70),
     )
-    table.setStyle(TableStyle(_tight(0.5)))
+    table.setStyle(table_style(*_tight(0.5)))
     return [
         KeepTogether(
             [
                 Heading(words.gettext("Limitations")),
-                TextBlock(words.retell(model.limitations)),
+                TextBlock(words.retell(model.limitations), space_after=3),
                 TextBlock(
                     words.gettext(
                         "Made by a program for research, not verified by a person. It takes the "
@@ -260,7 +260,7 @@ def _tell_lesion(lesion: Lesion, finding: Finding, words: Words) -> Flowable:
     else:
         percent = f"{100 * finding.malignancy_probability:.0f}"
         share = words.gettext("P(malignant) %(percent)s %%", percent=percent)
-        told = f"{told}, {share}"
+        told = words.gettext("%(told)s, %(share)s", told=told, share=share)
     return TextBlock(told, size=LARGE, colour=assessment_ink(finding))
 
 
@@ -276,7 +276,12 @@ def _warn_partial(report: Report, words: Words) -> list[Flowable]:
 
 def _title_of(finding: Finding, words: Words) -> str:
     name = words.gettext("Lesion %(number)s", number=finding.lesion_number)
-    return f"{name}: {tell_assessment(finding, words)}, {tell_probability(finding)}"
+    return words.gettext(
+        "%(lesion)s: %(assessment)s, %(probability)s",
+        lesion=name,
+        assessment=tell_assessment(finding, words),
+        probability=tell_probability(finding),
+    )
 
 
 def _figures_table(report: Report, words: Words) -> Flowable:
@@ -301,7 +306,7 @@ def _figures_table(report: Report, words: Words) -> Flowable:
         if name in names
     ]
     table = Table(rows, colWidths=(230, 70, 100, 123))
-    table.setStyle(TableStyle([*_tight(0.6), ("BACKGROUND", (0, 0), (-1, 0), GROUND)]))
+    table.setStyle(table_style(*_tight(0.6), ("BACKGROUND", (0, 0), (-1, 0), GROUND)))
     return table
 
 
@@ -313,14 +318,12 @@ def _tell_figure(figure: ModelFigure) -> tuple[str, str, str]:
 def _box(told: list[Flowable], ground: Color) -> Flowable:
     box = Table([[told]], colWidths=(WIDTH,))
     box.setStyle(
-        TableStyle(
-            [
-                ("BACKGROUND", (0, 0), (-1, -1), ground),
-                ("LINEBEFORE", (0, 0), (0, -1), 3, AMBER if ground == AMBER_GROUND else INK),
-                ("LEFTPADDING", (0, 0), (-1, -1), 9),
-                ("TOPPADDING", (0, 0), (-1, -1), 4),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
-            ]
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, -1), ground),
+            ("LINEBEFORE", (0, 0), (0, -1), 3, AMBER if ground == AMBER_GROUND else INK),
+            ("LEFTPADDING", (0, 0), (-1, -1), 9),
+            ("TOPPADDING", (0, 0), (-1, -1), 4),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
         )
     )
     return box
@@ -329,7 +332,6 @@ def _box(told: list[Flowable], ground: Color) -> Flowable:
 def _tight(padding: float) -> list[tuple[object, ...]]:
     return [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("FONTSIZE", (0, 0), (-1, -1), NORMAL),
         ("LEFTPADDING", (0, 0), (-1, -1), 5),
         ("RIGHTPADDING", (0, 0), (-1, -1), 5),
         ("TOPPADDING", (0, 0), (-1, -1), padding),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reportlab.lib.colors import Color, white
-from reportlab.platypus import Flowable, Table, TableStyle
+from reportlab.platypus import Flowable, Table
 
 from node.domain.finding import BENIGN, MALIGNANT, Finding
 from node.domain.prior import Comparison, LesionChange, LesionStatus
@@ -17,11 +17,11 @@ from node.report.paper.text import (
     GROUND,
     INK,
     MALIGNANT_INK,
-    NORMAL,
     QUIET,
     RULE,
     SMALL,
     TextBlock,
+    table_style,
 )
 from node.report.phrases import tell_assessment, tell_type
 
@@ -188,17 +188,14 @@ def _table(
 ) -> Flowable:
     table = Table(rows, colWidths=widths, repeatRows=1)
     table.setStyle(
-        TableStyle(
-            [
-                ("BACKGROUND", (0, 0), (-1, 0), GROUND),
-                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-                ("FONTSIZE", (0, 0), (-1, -1), NORMAL),
-                ("LEFTPADDING", (0, 0), (-1, -1), 5),
-                ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-                ("TOPPADDING", (0, 0), (-1, -1), 2),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
-                *styles,
-            ]
+        table_style(
+            ("BACKGROUND", (0, 0), (-1, 0), GROUND),
+            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 5),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+            *styles,
         )
     )
     return table

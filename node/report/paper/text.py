@@ -7,7 +7,7 @@ from reportlab.lib.colors import Color, HexColor
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable
+from reportlab.platypus import Flowable, TableStyle
 
 from node.report.lettering import FONT_FILE, break_lines, drawable
 
@@ -112,6 +112,12 @@ class TextBlock(Flowable):
 
     def _measure(self) -> Callable[[str], float]:
         return lambda text: measure(text, self.size)
+
+
+def table_style(*rules: tuple[object, ...]) -> TableStyle:
+    """Return the style of a table whose cells, also the empty ones, use the embedded font."""
+    whole = (0, 0), (-1, -1)
+    return TableStyle([("FONT", *whole, font_name(), NORMAL), *rules])
 
 
 class Heading(TextBlock):

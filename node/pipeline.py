@@ -26,6 +26,7 @@ from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
 from node.domain.study import InstanceRef, Series
+from node.domain.triage import Triage, TriageRule, decide_triage
 from node.domain.volume import Volume
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
@@ -138,6 +139,10 @@ class Case:
         Lesion number -> the prompts that led to it.
     comparison : Comparison or None
         With an earlier examination, where one was found.
+    triage_rule : TriageRule
+        Which results are flagged.
+    triage : Triage
+        The flags.
     warnings : tuple of str
         What a reader should know of this case, in sentences.
     seconds : dict of str to float
@@ -160,6 +165,8 @@ class Case:
     features: tuple[FeatureVector, ...] = ()
     findings: tuple[Finding, ...] = ()
     comparison: Comparison | None = None
+    triage_rule: TriageRule = field(default_factory=TriageRule)
+    triage: Triage = field(default_factory=Triage)
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -273,6 +280,9 @@ def report(case: Case) -> Case:
     """Write SEG, SR and overlay; the SEG is decoded again and compared with the mask."""
     assert case.volume is not None
     assert case.segmentation is not None
+    triage = decide_triage(
+        case.segmentation.lesions, case.findings, case.comparison, case.triage_rule
+    )
     evidence = write_evidence(
         Report(
             segmentation=case.segmentation,
@@ -285,6 +295,7 @@ def report(case: Case) -> Case:
             comparison=case.comparison,
             figures=read_figures(case.toolbox.bundle),
             cloud=_locate(case),
+            triage=triage,
         ),
         case.volume,
         source_paths=[instance.path for instance in case.series.instances],
@@ -293,7 +304,7 @@ def report(case: Case) -> Case:
         prefix=case.prefix,
         settings=case.settings,
     )
-    return replace(case, evidence=evidence)
+    return replace(case, evidence=evidence, triage=triage)
 
 
 def _locate(case: Case) -> TrainingCloud | None:

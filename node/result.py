@@ -16,6 +16,7 @@ from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Lesion
+from node.domain.triage import Triage
 from node.domain.volume import Volume
 from node.pipeline import Case
 from node.report.ibsi import IBSI_OF_FEATURE
@@ -65,6 +66,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
             }
             for lesion in case.segmentation.lesions
         ],
+        "triage": summarize_triage(case.triage),
         "comparison": summarize_comparison(case.comparison) if case.comparison else None,
         "prompts": [_prompt(prompt, case.prompts_of) for prompt in case.prompts],
         "warnings": list(case.warnings),
@@ -79,6 +81,17 @@ def summarize_case(case: Case) -> dict[str, Any]:
                 "series_instance_uid": evidence.series_instance_uid,
             }
             for evidence in case.evidence
+        ],
+    }
+
+
+def summarize_triage(triage: Triage) -> dict[str, Any]:
+    """Tell the flags, and which lesion raised which for what reason."""
+    return {
+        "flags": [flag.value for flag in triage.flags],
+        "raised": [
+            {"flag": each.flag.value, "lesion": each.lesion_number, "reason": each.reason}
+            for each in triage.raised
         ],
     }
 

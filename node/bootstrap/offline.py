@@ -19,6 +19,7 @@ from node.bootstrap.roles import roles_of
 from node.config.settings import PartChoice, ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Study
+from node.domain.triage import TriageRule
 from node.pipeline import Case, Toolbox, open_toolbox, run_stages
 from node.registry.store import ModelStore
 from node.result import SCHEMA_VERSION, summarize_case
@@ -74,6 +75,7 @@ def process_folder(
         minimum_slices=settings.node.assemble.minimum_slices if bundle is None else 1,
         models=models,
         report=settings.node.report,
+        triage=TriageRule(**settings.node.triage.model_dump()),
         seeds=seeds,
         explain=explain,
     )
@@ -99,6 +101,7 @@ class _Run:
     minimum_slices: int
     models: ModelStore
     report: ReportSettings
+    triage: TriageRule
     seeds: Seeds | None = None
     explain: bool = False
     toolboxes: dict[str, Toolbox] = field(default_factory=dict)
@@ -131,6 +134,7 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
             out_dir=place,
             prefix=toolbox.bundle.manifest.name,
             settings=run.report,
+            triage_rule=run.triage,
         )
     )
     picture = write_explanation(case) if run.explain else None

@@ -17,6 +17,7 @@ from node.config.load import load_settings
 from node.domain.errors import InputRejected, Problem, SetupFault
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series
+from node.domain.triage import TriageRule
 from node.jobs.failure import record_failure
 from node.jobs.job import Job
 from node.pipeline import Case, Toolbox, check_golden, open_toolbox, run_stages
@@ -129,6 +130,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,
             settings=parts.settings.node.report,
+            triage_rule=TriageRule(**parts.settings.node.triage.model_dump()),
         ),
         on_stage=lease.enter_stage,
     )

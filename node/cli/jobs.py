@@ -112,6 +112,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                     f"{job.memory_bytes / 2**20:.0f} MB" if job.memory_bytes else "not known",
                 ),
                 ("tries", str(job.attempts)),
+                *_flags(job),
                 ("error", job.error or "none"),
             ]
         )
@@ -215,6 +216,17 @@ def _arrival(job: "Job") -> list[tuple[str, str]]:
     if intake.predecessor:
         told.append(("takes the place of", intake.predecessor.sop_instance_uid))
     return told
+
+
+def _flags(job: "Job") -> list[tuple[str, str]]:
+    """Why a person should look at the result first; nothing before there is one."""
+    triage = job.result.get("triage")
+    if triage is None:
+        return []
+    told = (
+        f"{each['flag']} (lesion {each['lesion']}: {each['reason']})" for each in triage["raised"]
+    )
+    return [("triage", "; ".join(told) or "no flag")]
 
 
 def _proof(delivery: "Delivery") -> str:

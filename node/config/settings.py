@@ -192,6 +192,15 @@ class ReportSettings(Frozen):
     comprehensive_sr: bool = False
 
 
+class TriageSettings(Frozen):
+    """Which results are flagged for a person to look at first; see ``node.domain.triage``."""
+
+    malignant_probability: float = Field(0.5, ge=0, le=1)
+    growth_share: float = Field(0.25, ge=0)
+    growth_ml: float = Field(0.05, ge=0)
+    new_lesion_long_axis_mm: float = Field(5, ge=0)
+
+
 class DiskSettings(Frozen):
     """Room on the disk of ``data_dir``; the hard mark is ``receive.minimum_free_disk_mb``."""
 
@@ -281,6 +290,7 @@ class NodeSettings(Frozen):
     jobs: JobSettings = JobSettings()
     deliver: DeliverSettings = DeliverSettings()
     report: ReportSettings = ReportSettings()
+    triage: TriageSettings = TriageSettings()
     disk: DiskSettings = DiskSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -12,6 +12,7 @@ from node.domain.model_facts import ModelFigure, TrainingCloud
 from node.domain.prior import Comparison
 from node.domain.prompt import Prompt
 from node.domain.segmentation import Segmentation
+from node.domain.triage import Triage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,8 @@ class Report:
         Of the model on its test patients; see ``node.registry.figures``.
     cloud : TrainingCloud or None
         The lesions among those of the training; None where the bundle keeps none.
+    triage : Triage
+        What calls for attention first.
     """
 
     segmentation: Segmentation
@@ -85,6 +88,7 @@ class Report:
     comparison: Comparison | None = None
     figures: Mapping[str, ModelFigure] = field(default_factory=dict)
     cloud: TrainingCloud | None = None
+    triage: Triage = field(default_factory=Triage)
 
 
 class EvidenceKind(StrEnum):

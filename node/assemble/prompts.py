@@ -1,7 +1,7 @@
 """Where the objects of a study point at lesions of a series: one prompt for each region."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pydicom import dcmread, uid
@@ -16,6 +16,7 @@ from node.assemble.prompt_sr import read_annotations
 from node.assemble.regions import Nature, Region
 from node.dicom.damage import DAMAGED
 from node.dicom.limits import MAXIMUM_PROMPTS, MAXIMUM_REGIONS
+from node.dicom.references import references_of
 from node.domain.errors import InputRejected, Problem
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series, Study
@@ -56,7 +57,9 @@ class PointedAt:
     ignored: tuple[Problem, ...] = ()
 
 
-def pointing_series(study: Study, *, own_results: bool = False) -> tuple[Series, ...]:
+def pointing_series(
+    study: Study, *, own_results: bool = False, results: Collection[str] = ()
+) -> tuple[Series, ...]:
     """Series of a study that hold objects which may point at lesions.
 
     Parameters
@@ -64,13 +67,31 @@ def pointing_series(study: Study, *, own_results: bool = False) -> tuple[Series,
     study : Study
     own_results : bool
         Whether results of this node count, too.
+    results : collection of str
+        SOP Instance UIDs of results: an object that refers to one is an answer to it, and asks
+        for nothing.
     """
-    return tuple(
-        series
-        for series in study.series
-        if any(instance.sop_class_uid in POINTERS for instance in series.instances)
-        and (own_results or not is_own(series))
-    )
+    found = []
+    for series in study.series:
+        pointers = tuple(
+            instance
+            for instance in series.instances
+            if instance.sop_class_uid in POINTERS and not _answers(instance, results)
+        )
+        if pointers and (own_results or not is_own(series)):
+            found.append(replace(series, instances=pointers))
+    return tuple(found)
+
+
+def _answers(instance: InstanceRef, results: Collection[str]) -> bool:
+    """Whether an object refers to a result of this node."""
+    if not results:
+        return False
+    try:
+        dataset = dcmread(instance.path, stop_before_pixels=True)
+        return not references_of(dataset).isdisjoint(results)
+    except DAMAGED:
+        return False  # told of where it is read for what it points at
 
 
 def read_prompts(

@@ -114,7 +114,8 @@ def add_work(parts: Parts, study: Study, outlook: Outlook) -> None:
         raise InputRejected(outlook.problems)
     pointing: tuple[InstanceRef, ...] = ()
     if needs_prompts(parts.models, selection.rule.bundle):
-        pointed = find_prompts(study, outlook.series[0], selection.rule)
+        results = parts.ledger.results_of(study.study_instance_uid)
+        pointed = find_prompts(study, outlook.series[0], selection.rule, results=results)
         pointing = sources_of(study, pointed.prompts)
     parts.ledger.add_job(
         study_instance_uid=study.study_instance_uid,

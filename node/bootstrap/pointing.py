@@ -1,6 +1,6 @@
 """Prompts of a case: what objects of its study point at, and seeds from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from node.assemble.prompts import PointedAt, pointing_series, read_prompts, require_prompts
@@ -49,9 +49,24 @@ def needs_prompts(models: ModelStore, bundle: str) -> bool:
 
 
 def find_prompts(
-    study: Study, series: Series, rule: RoutingRule | None, *, seeds: Seeds | None = None
+    study: Study,
+    series: Series,
+    rule: RoutingRule | None,
+    *,
+    seeds: Seeds | None = None,
+    results: Collection[str] = (),
 ) -> PointedAt:
     """Collect the prompts of a case; seeds take the place of the study's objects.
+
+    Parameters
+    ----------
+    study : Study
+    series : Series
+        Checked.
+    rule : RoutingRule or None
+    seeds : Seeds, optional
+    results : collection of str
+        SOP Instance UIDs of what was made of the study before: answers to it are no prompts.
 
     Raises
     ------
@@ -62,7 +77,7 @@ def find_prompts(
     if given:
         return PointedAt(prompts=given)
     labels = rule.prompt_labels if rule else ()
-    pointed = read_prompts(pointing_series(study), series, labels=labels)
+    pointed = read_prompts(pointing_series(study, results=results), series, labels=labels)
     require_prompts(pointed, series)
     return pointed
 

@@ -184,5 +184,6 @@ def _read_prompts(
         return (), ()
     study = read_series(parts.store.received_of(job.study_instance_uid))
     rules = {rule.name: rule for rule in parts.settings.routing}
-    prompts = find_prompts(study, series, rules.get(job.rule)).prompts
+    results = parts.ledger.results_of(job.study_instance_uid)
+    prompts = find_prompts(study, series, rules.get(job.rule), results=results).prompts
     return prompts, sources_of(study, prompts)

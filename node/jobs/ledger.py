@@ -203,6 +203,17 @@ class Ledger(Claims):
                 found.update(session.scalars(query))
         return frozenset(found)
 
+    def results_of(self, study_instance_uid: str) -> frozenset[str]:
+        """Return the SOP Instance UIDs of all that was made of a study, to be sent or sent."""
+        query = (
+            select(DeliveryRow.sop_instance_uid)
+            .join(JobDeliveryRow, JobDeliveryRow.delivery_id == DeliveryRow.delivery_id)
+            .join(JobRow, JobRow.job_id == JobDeliveryRow.job_id)
+            .where(JobRow.study_instance_uid == study_instance_uid)
+        )
+        with reading(self._engine) as session:
+            return frozenset(session.scalars(query))
+
     def finished_before(self, before: datetime) -> Jobs:
         """Return the jobs that came to rest before a moment: their files may be purged.
 

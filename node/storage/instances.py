@@ -137,7 +137,7 @@ class InstanceStore:
         query = select(InstanceRow).where(InstanceRow.sop_instance_uid == sop_instance_uid)
         with reading(self._engine) as session:
             row = session.scalar(query)
-            return None if row is None else _received(row)
+            return None if row is None else received_of_row(row)
 
     def held_classes(self, sop_instance_uids: Sequence[str]) -> dict[str, str]:
         """Return SOP Instance UID -> SOP Class UID of those whose files are there."""
@@ -194,7 +194,7 @@ class InstanceStore:
             .order_by(InstanceRow.instance_id)
         )
         with reading(self._engine) as session:
-            return tuple(_received(row) for row in session.scalars(query))
+            return tuple(received_of_row(row) for row in session.scalars(query))
 
     def mark_assembled(
         self, study_instance_uid: str, *, seen_last_received_at: datetime, digest: str
@@ -314,7 +314,8 @@ def _instance_columns(received: ReceivedInstance) -> Mapping[str, Any]:
     return columns
 
 
-def _received(row: InstanceRow) -> ReceivedInstance:
+def received_of_row(row: InstanceRow) -> ReceivedInstance:
+    """Return an object as callers see it."""
     return ReceivedInstance(
         instance=InstanceRef(
             sop_instance_uid=row.sop_instance_uid,

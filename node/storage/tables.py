@@ -413,3 +413,15 @@ class FeedbackRow(Table):
     sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
 
     __table_args__ = (UniqueConstraint("subject", "version"),)
+
+
+class HeardObjectRow(Table):
+    """An object that was read for what it says of the result of a job; each is read once."""
+
+    __tablename__ = "heard_objects"
+
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    outcome: Mapped[str] = mapped_column(String(16))
+    heard_at: Mapped[datetime]

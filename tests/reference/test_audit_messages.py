@@ -61,6 +61,12 @@ MESSAGES: dict[str, tuple[AuditMessage, str]] = {
         ),
         "110113",
     ),
+    "import": (
+        people.data_imported(
+            NODE, user=people.person("jane", address="192.0.2.7"), objects=3, refused=1
+        ),
+        "110107",
+    ),
     "query": (
         people.studies_queried(
             NODE, user=people.person("jane", address="192.0.2.7"), keys={"PatientID": ""}

@@ -91,6 +91,29 @@ def studies_queried(
     )
 
 
+def data_imported(node: Node, *, user: Participant, objects: int, refused: int) -> AuditMessage:
+    """A person brings objects into the node (PS3.15 A.5.3.5); the listener names their studies.
+
+    Parameters
+    ----------
+    node : Node
+    user : Participant
+    objects, refused : int
+        How many were stored, and how many were not.
+    """
+    return AuditMessage(
+        event=codes.IMPORT,
+        action=Action.CREATE,
+        outcome=Outcome.MINOR_FAILURE if refused else Outcome.SUCCESS,
+        outcome_description=f"{objects} stored, {refused} refused",
+        participants=(
+            user,
+            node.participant(role=codes.DESTINATION, is_requestor=False),
+            Participant(user_id="upload", role=codes.SOURCE_MEDIA),
+        ),
+    )
+
+
 def work_changed(
     node: Node, *, user: Participant, study: StudyShare, what: str, action: Action = Action.UPDATE
 ) -> AuditMessage:

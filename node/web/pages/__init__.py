@@ -5,13 +5,25 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from node.web.navigation import Entry
-from node.web.pages import entrance, evaluation, jobs, models, overview, studies, study
+from node.web.pages import (
+    entrance,
+    evaluation,
+    jobs,
+    models,
+    overview,
+    query,
+    studies,
+    study,
+    upload,
+)
 
 PAGES: Sequence[tuple[APIRouter, Entry | None]] = (
     (entrance.router, None),
     (overview.router, overview.ENTRY),
     (studies.router, studies.ENTRY),
     (study.router, None),
+    (query.router, query.ENTRY),
+    (upload.router, upload.ENTRY),
     (jobs.router, jobs.ENTRY),
     (models.router, models.ENTRY),
     (evaluation.router, evaluation.ENTRY),

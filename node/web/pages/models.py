@@ -29,7 +29,7 @@ def list_models(request: Request) -> Response:
     return render(request, "models.html", sheets=_sheets(request))
 
 
-@router.get("/models/{name}/{version}")
+@router.get("/models/{name}/{version}/")
 def show_model(request: Request, name: str, version: str) -> Response:
     """Show one bundle."""
     sheet = _sheet(request, name, version)

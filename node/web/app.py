@@ -1,11 +1,11 @@
 """The application."""
 
 from http import HTTPStatus
-from pathlib import Path
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from node import __version__
 from node.domain.errors import TryLater
 from node.web.api import PROBES, ROUTERS
+from node.web.api.forms import Fault
 from node.web.faults import PageFault, fault_page
 from node.web.gate import Gate
 from node.web.headers import SecurityHeaders
@@ -26,7 +27,13 @@ from node.web.watch import Watch
 
 log = structlog.get_logger()
 
-HERE = Path(__file__).parent
+API_FAULTS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""Statuses with which any request to the API may end."""
 
 
 class WebApp(FastAPI):
@@ -59,7 +66,12 @@ def create_app(services: Services) -> FastAPI:
     for router, _ in PAGES:
         app.include_router(router, include_in_schema=False)
     for router in ROUTERS:
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(
+            router,
+            prefix="/api/v1",
+            responses={status.value: {"model": Fault} for status in API_FAULTS},
+            dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the schema: the gate judges
+        )
     app.include_router(PROBES, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _add_faults(app)

@@ -28,6 +28,7 @@ from node.domain.segmentation import Segmentation
 from node.domain.study import InstanceRef, Series
 from node.domain.triage import Triage, TriageRule, decide_triage
 from node.domain.volume import Volume
+from node.language import Readers
 from node.radiomics.extract import ExtractionSpec, Extractor
 from node.radiomics.profiles import PROFILES
 from node.registry.bundle import Bundle
@@ -129,6 +130,8 @@ class Case:
     prefix : str
         Of the names of the result files.
     settings : ReportSettings
+    readers : Readers
+        Languages of pictures and PDF reports.
     intake : Intake
         How complete the study was, and the earlier report that this one takes the place of.
     volume : Volume
@@ -154,6 +157,7 @@ class Case:
     out_dir: Path
     prefix: str
     settings: ReportSettings
+    readers: Readers = field(default_factory=Readers)
     companions: Mapping[str, Series] = field(default_factory=dict)
     prompts: tuple[Prompt, ...] = ()
     pointing: tuple[InstanceRef, ...] = ()
@@ -303,6 +307,7 @@ def report(case: Case) -> Case:
         out_dir=case.out_dir,
         prefix=case.prefix,
         settings=case.settings,
+        readers=case.readers,
     )
     return replace(case, evidence=evidence, triage=triage)
 

@@ -13,6 +13,7 @@ from node.bootstrap.following import ConfigFollower
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, sources_of
+from node.bootstrap.readers import readers_of
 from node.config.load import load_settings
 from node.domain.errors import InputRejected, Problem, SetupFault
 from node.domain.prompt import Prompt
@@ -130,6 +131,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,
             settings=parts.settings.node.report,
+            readers=readers_of(parts.settings, job.destinations),
             triage_rule=TriageRule(**parts.settings.node.triage.model_dump()),
         ),
         on_stage=lease.enter_stage,

@@ -76,6 +76,10 @@ ResultForm = Annotated[
 ReportForm = Literal["comprehensive_3d", "comprehensive", "enhanced", "none"]
 
 
+Language = Literal["en", "zh"]
+"""Of what people read; see ``node.language``."""
+
+
 class Frozen(BaseModel):
     """Base: immutable; unknown keys, infinities and NaN are errors."""
 
@@ -190,6 +194,8 @@ class ReportSettings(Frozen):
     send_empty_seg: bool = False
     keep_empty_frames: bool = False
     comprehensive_sr: bool = False
+    language: Language = "en"
+    pdf: bool = False
 
 
 class TriageSettings(Frozen):
@@ -335,6 +341,8 @@ class Peer(Frozen):
     reports: Annotated[tuple[ReportForm, ...], AfterValidator(_check_ladder)] = ()
     dicomweb: DicomWeb | None = None
     priority: Lane | None = None
+    pdf: bool = False
+    language: Language | None = None
 
 
 class SeriesMatch(Frozen):

@@ -105,6 +105,7 @@ class EvidenceKind(StrEnum):
     SC = "sc"
     KO = "ko"
     PDF = "pdf"
+    PAPER = "paper"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,8 @@ Clock = Callable[[], datetime]
 
 DOCUMENTS = frozenset({EvidenceKind.SR.value, EvidenceKind.KO.value})
 """They refer to the other objects of a result, and are sent once those are decided."""
+ON_REQUEST = frozenset({EvidenceKind.PDF})
+"""Kinds that go to destinations which ask for them: the ladder sends them beside others."""
 
 
 class Outbox:
@@ -211,7 +213,9 @@ class Outbox:
     ) -> bool:
         """Link a job to a delivery for each object and destination; tell whether any is open."""
         session.execute(delete(JobDeliveryRow).where(JobDeliveryRow.job_id == job.job_id))
-        objects = [item for item in evidence if item.sop_instance_uid]
+        objects = [
+            item for item in evidence if item.sop_instance_uid and item.kind not in ON_REQUEST
+        ]
         is_open = False
         for destination in sorted(set(job.destinations)):
             for item in objects:

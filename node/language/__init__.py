@@ -13,7 +13,16 @@ In Jinja2 templates, after ``speak_in_templates(environment)``: ``{{ _("Studies"
 """
 
 from node.language.choose import choose_language
+from node.language.readers import Readers
 from node.language.templates import speak_in_templates
 from node.language.words import LANGUAGES, Language, Words, words_of
 
-__all__ = ["LANGUAGES", "Language", "Words", "choose_language", "speak_in_templates", "words_of"]
+__all__ = [
+    "LANGUAGES",
+    "Language",
+    "Readers",
+    "Words",
+    "choose_language",
+    "speak_in_templates",
+    "words_of",
+]

@@ -48,7 +48,7 @@ COPIED = (
 )
 """Of the patient, the study, the moment and the equipment."""
 
-SERIES_AFTER_SEG = {"rtstruct": 2, "sc": 3, "ko": 4}
+SERIES_AFTER_SEG = {"rtstruct": 2, "sc": 3, "ko": 4, "pdf": 9}
 """Added to the series number of the SEG; one more is the SR's, as shipped."""
 
 
@@ -85,9 +85,7 @@ def begin_stand_in(seg: Dataset, *, kind: str, sop_class_uid: str, modality: str
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    for keyword in COPIED:
-        if keyword in seg:
-            made[keyword] = copy.deepcopy(seg[keyword])
+    copy_study(made, seg)
     made.SOPClassUID = UID(sop_class_uid)
     made.SOPInstanceUID = made.SeriesInstanceUID = PENDING_UID
     made.Modality = modality
@@ -96,6 +94,13 @@ def begin_stand_in(seg: Dataset, *, kind: str, sop_class_uid: str, modality: str
     described = str(seg.get("SeriesDescription") or f"AI SEG ({RESEARCH_NOTICE})")
     made.SeriesDescription = described.replace("AI SEG", f"AI {kind.upper()}", 1)[:LONG_STRING]
     return made
+
+
+def copy_study(made: Dataset, origin: Dataset) -> None:
+    """Copy patient, study, moment and equipment from another object, where it has them."""
+    for keyword in COPIED:
+        if keyword in origin:
+            made[keyword] = copy.deepcopy(origin[keyword])
 
 
 def source_series(seg: Dataset) -> dict[str, tuple[SourceRef, ...]]:

@@ -10,9 +10,12 @@ from pydicom.dataset import Dataset
 from node.config.settings import ReportSettings
 from node.domain.report import Evidence, EvidenceKind, Report
 from node.domain.volume import Volume
+from node.language import Readers, words_of
 from node.report.capture import draw_capture
+from node.report.encapsulated_pdf import build_encapsulated_pdf
 from node.report.fault import ReportFault
 from node.report.key_image import draw_overlay
+from node.report.paper.document import write_paper
 from node.report.seg import build_seg
 from node.report.sources import read_sources
 from node.report.sr import build_sr
@@ -30,6 +33,7 @@ def write_evidence(
     out_dir: Path,
     prefix: str,
     settings: ReportSettings,
+    readers: Readers | None = None,
 ) -> tuple[Evidence, ...]:
     """Build, verify and save the results of one series.
 
@@ -45,21 +49,25 @@ def write_evidence(
     out_dir : Path
         Made if it is missing.
     prefix : str
-        Files are called ``<prefix>_seg.dcm``, ``<prefix>_sr.dcm``, ``<prefix>_overlay.png``, and
-        ``<prefix>_capture.png``.
+        Files are called ``<prefix>_seg.dcm``, ``<prefix>_sr.dcm``, ``<prefix>_overlay.png``,
+        ``<prefix>_capture.png``, ``<prefix>_report.pdf`` and ``<prefix>_pdf.dcm``; those in another
+        language than the node's have it in their names, e.g. ``<prefix>_report_zh.pdf``.
     settings : ReportSettings
+    readers : Readers, optional
+        Languages of pictures and PDF reports; English without PDF by default.
 
     Returns
     -------
     tuple of Evidence
-        SEG (unless nothing was found and no empty one is wanted), SR, overlay, and with a SEG the
-        picture for a secondary capture, should an archive want one.
+        SEG (unless nothing was found and no empty one is wanted), SR, overlay, with a SEG the
+        picture for a secondary capture, should an archive want one, and PDF reports.
 
     Raises
     ------
     ReportFault
         If the segmentation, read back from its file, is not the mask.
     """
+    readers = readers or Readers()
     out_dir.mkdir(parents=True, exist_ok=True)
     sources = read_sources(source_paths, volume.source_uids)
     seg = build_seg(report, sources, settings=settings)
@@ -75,11 +83,23 @@ def write_evidence(
             raise
         written.append(evidence)
     written.append(_save(sr, EvidenceKind.SR, out_dir / f"{prefix}_sr.dcm"))
-    overlay = draw_overlay(volume, report, out_dir / f"{prefix}_overlay.png")
+    objects = [f"{each.kind.upper()} {each.sop_instance_uid}" for each in written]
+    overlay = out_dir / f"{prefix}_overlay.png"
+    draw_overlay(volume, report, overlay, words=words_of(readers.language))
     written.append(Evidence(kind=EvidenceKind.OVERLAY, path=overlay))
     if seg is not None:
-        capture = draw_capture(volume, report, out_dir / f"{prefix}_capture.png")
-        written.append(Evidence(kind=EvidenceKind.CAPTURE, path=capture))
+        for language in (readers.language, *readers.pictures):
+            capture = out_dir / f"{prefix}_capture{readers.suffix(language)}.png"
+            draw_capture(volume, report, capture, words=words_of(language))
+            written.append(Evidence(kind=EvidenceKind.CAPTURE, path=capture))
+    for language in readers.papers:
+        pdf = write_paper(report, volume, sources[0], words=words_of(language), objects=objects)
+        end = readers.suffix(language)
+        paper = out_dir / f"{prefix}_report{end}.pdf"
+        paper.write_bytes(pdf)
+        written.append(Evidence(kind=EvidenceKind.PAPER, path=paper))
+        made = build_encapsulated_pdf(pdf, report, sources, settings=settings)
+        written.append(_save(made, EvidenceKind.PDF, out_dir / f"{prefix}_pdf{end}.dcm"))
     log.info(
         "report.written",
         series_instance_uid=volume.series_instance_uid,

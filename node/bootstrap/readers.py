@@ -1,0 +1,29 @@
+"""Who reads the results of a case, and in which language."""
+
+from collections.abc import Iterable
+
+from node.config.settings import Settings
+from node.language import Language, Readers
+
+
+def readers_of(settings: Settings, destinations: Iterable[str] = ()) -> Readers:
+    """Return the readers of a case.
+
+    Parameters
+    ----------
+    settings : Settings
+    destinations : iterable of str
+        Names of peers that the results go to; unknown ones are passed over.
+    """
+    report = settings.node.report
+    names = frozenset(destinations)
+    peers = [peer for peer in settings.peers if peer.name in names]
+    papers = {peer.language or report.language for peer in peers if peer.pdf}
+    if report.pdf:
+        papers.add(report.language)
+    pictures = {peer.language for peer in peers if peer.language} - {report.language}
+    return Readers(language=report.language, pictures=_sorted(pictures), papers=_sorted(papers))
+
+
+def _sorted(languages: Iterable[Language]) -> tuple[Language, ...]:
+    return tuple(sorted(languages))

@@ -1,0 +1,28 @@
+"""In which languages the readers of one case want it."""
+
+from dataclasses import dataclass
+
+from node.language.words import Language
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readers:
+    """Languages of what a case's readers get.
+
+    Parameters
+    ----------
+    language : {"en", "zh"}
+        The node's own, for what has no other reader.
+    pictures : tuple of {"en", "zh"}
+        Further languages of the secondary capture.
+    papers : tuple of {"en", "zh"}
+        Languages of the PDF report; empty: none is wanted.
+    """
+
+    language: Language = "en"
+    pictures: tuple[Language, ...] = ()
+    papers: tuple[Language, ...] = ()
+
+    def suffix(self, language: Language) -> str:
+        """Return what the names of files in a language end with; empty for the node's own."""
+        return "" if language == self.language else f"_{language}"

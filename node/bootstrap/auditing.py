@@ -115,8 +115,13 @@ def audit_deliveries(
                 study = parts.ledger.get(job_id).study_instance_uid
             except KeyError:  # another job took the delivery over, and this one was purged
                 continue
-            sent = [d for d in parts.ledger.deliveries(job_id) if d.delivery_id in before]
-            _tell_sent(trail, parts, study, sent)
+            of_job = parts.ledger.deliveries(job_id)
+            sent = [each for each in of_job if each.delivery_id in before]
+            objects = [each for each in sent if each.sop_class_uid]
+            _tell_sent(trail, parts, study, objects)
+            if len(objects) < len(sent):
+                sample = next((each.path for each in of_job if each.sop_class_uid), None)
+                _tell_messages(trail, parts, study, sent, sample)
         return result
 
     return deliver_and_tell
@@ -141,14 +146,26 @@ def _tell_sent(trail: AuditTrail, parts: Parts, study: str, deliveries: list[Del
             )
 
 
+def _tell_messages(
+    trail: AuditTrail, parts: Parts, study: str, deliveries: list[Delivery], sample: Path | None
+) -> None:
+    """What a RIS or a FHIR server was told of a patient left the node's custody."""
+    for each in deliveries:
+        if not each.sop_class_uid and each.state in IN_PEER:
+            to = _destination(parts, each.destination)
+            share = share_of(trail, study, {}, sample)
+            by = trail.node.participant(role=None, is_requestor=True).user_id
+            trail.record(events.data_export(trail.node, by=by, to=to.user_id, study=share))
+
+
 def _destination(parts: Parts, name: str) -> Participant:
     known = {peer.name: peer for peer in parts.settings.peers}
     peer = known.get(name)
     if peer is None:
         return Participant(user_id=name, role=codes.DESTINATION)
     return Participant(
-        user_id=peer.ae_title,
-        alternative_user_id=f"AETITLES={peer.ae_title}",
+        user_id=peer.title,
+        alternative_user_id=f"AETITLES={peer.ae_title}" if peer.ae_title else "",
         role=codes.DESTINATION,
         address=peer.host,
     )

@@ -98,7 +98,7 @@ class Parts:
             commitment={
                 peer.name: peer.commitment == "require"
                 for peer in self.settings.peers
-                if peer.commitment != "off"
+                if peer.commitment != "off" and not peer.takes_messages
             },
             maximum_losses=deliver.maximum_losses,
             generator=np.random.default_rng(),  # jitter: retries of several nodes must not meet

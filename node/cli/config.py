@@ -124,7 +124,7 @@ def _print_summary(
     )
     peers = table("peer", "AE title", "address")
     for peer in settings.peers:
-        peers.add_row(Text(peer.name), Text(peer.ae_title), Text(f"{peer.host}:{peer.port}"))
+        peers.add_row(Text(peer.name), Text(peer.ae_title), Text(peer.address))
     rules = table("rule", "bundle", "destinations")
     for rule in settings.routing:
         rules.add_row(Text(rule.name), Text(rule.bundle), Text(", ".join(rule.destinations)))

@@ -20,7 +20,7 @@ def find_peer(settings: Settings, text: str) -> Peer:
     for peer in settings.peers:
         if peer.name == text:
             return peer
-    titled = [peer for peer in settings.peers if peer.ae_title == text]
+    titled = [peer for peer in settings.peers if text and peer.ae_title == text]
     if len(titled) == 1:
         return titled[0]
     if titled:
@@ -34,5 +34,6 @@ def find_peer(settings: Settings, text: str) -> Peer:
             host=direct["host"],
             port=int(direct["port"]),
         )
-    known = ", ".join(f"{peer.name} ({peer.ae_title})" for peer in settings.peers) or "none"
+    titles = (f"{peer.name} ({peer.ae_title or 'messages'})" for peer in settings.peers)
+    known = ", ".join(titles) or "none"
     raise typer.BadParameter(f"no peer {text!r}; peers.yaml has: {known}; or say AE@HOST:PORT")

@@ -38,6 +38,8 @@ def send(
     """
     settings = invocation_of(ctx).settings
     peer = find_peer(settings, to)
+    if peer.takes_messages:
+        raise typer.BadParameter(f"{peer.name} gets messages, no DICOM objects")
     paths, others = find_dicom_files(directory)
     if others:
         err.print(f"left out, not DICOM Part 10: {len(others)} of {len(paths) + len(others)} files")

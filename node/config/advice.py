@@ -41,6 +41,8 @@ def _check_titles(document: Document, settings: Settings) -> Iterator[Problem]:
     lines = {i: document.place(("peers", i)) for i, _ in list_entries(document, "peers")}
     for i, peer in enumerate(settings.peers):
         place = lines.get(i, str(document.path))
+        if peer.takes_messages:
+            continue
         if peer.ae_title == settings.node.ae_title:
             yield Problem(
                 code="own-ae-title",

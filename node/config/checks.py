@@ -62,7 +62,8 @@ def check_asked(peers: Document, node: Document) -> Iterator[Problem]:
     """Peers that are asked for counts are known."""
     section = node.value.get("assemble") if isinstance(node.value, dict) else None
     asked = section.get("ask_peers") if isinstance(section, dict) else None
-    known = [str(entry["name"]) for _, entry in list_entries(peers, "peers") if "name" in entry]
+    entries = [entry for _, entry in list_entries(peers, "peers") if "name" in entry]
+    known = [str(entry["name"]) for entry in entries if not {"hl7", "fhir"} & set(entry)]
     for i, name in enumerate(asked if isinstance(asked, list) and peers.readable else []):
         if isinstance(name, str) and name not in known:
             place = node.place(("assemble", "ask_peers", i))

@@ -172,7 +172,8 @@ class Admission:
 
     def _peer_of(self, caller: Caller) -> Peer | Refusal | None:
         title = caller.calling_ae_title
-        titled = [peer for peer in self._peers if peer.ae_title == title]
+        # receivers of messages have no AE title, and a blank one is nobody's
+        titled = [peer for peer in self._peers if peer.ae_title and peer.ae_title == title]
         for peer in titled:
             if is_within(caller.address, peer.allowed_addresses):
                 return peer

@@ -294,7 +294,7 @@ def _peer_line(
     return PeerLine(
         name=peer.name,
         ae_title=peer.ae_title,
-        address=peer.dicomweb.url if peer.dicomweb else f"{peer.host}:{peer.port}",
+        address=peer.address,
         last_called_at=None if call is None else call.started_at,
         last_call="" if call is None else call.result.value,
         last_sent_at=last_sent_at,

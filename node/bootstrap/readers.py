@@ -25,5 +25,10 @@ def readers_of(settings: Settings, destinations: Iterable[str] = ()) -> Readers:
     return Readers(language=report.language, pictures=_sorted(pictures), papers=_sorted(papers))
 
 
+def language_of(settings: Settings, peer_name: str) -> str:
+    """Return the language that a peer asks for; empty where it has that of the node."""
+    return next((peer.language or "" for peer in settings.peers if peer.name == peer_name), "")
+
+
 def _sorted(languages: Iterable[Language]) -> tuple[Language, ...]:
     return tuple(sorted(languages))

@@ -4,7 +4,8 @@ What needs the voxels (SEG, SR, pictures) was made by the worker. The rest is de
 files when a destination turns out to need it, which most never do.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
@@ -14,7 +15,8 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from node.bootstrap.parts import Parts
-from node.deliver.ladder import KEY_OBJECT, REPORTS, WITHOUT_SEGMENTS, Ladder
+from node.bootstrap.readers import language_of
+from node.deliver.ladder import KEY_OBJECT, PAPER, REPORTS, WITHOUT_SEGMENTS, Ladder
 from node.domain.errors import SetupFault, TryLater
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery
@@ -33,7 +35,11 @@ KINDS = {
 
 def ladder_of(parts: Parts, owner: str) -> Ladder:
     """Return the ladder of a node, for whoever holds the deliveries."""
-    maker = StandInMaker(ledger=parts.ledger, spool=parts.spool)
+    maker = StandInMaker(
+        ledger=parts.ledger,
+        spool=parts.spool,
+        language_of=lambda name: language_of(parts.settings, name),
+    )
     return Ladder(
         ledger=parts.ledger, owner=owner, make=maker.make, accepted=parts.negotiations.accepted
     )
@@ -50,10 +56,13 @@ class StandInMaker:
     ----------
     ledger : Ledger
     spool : Spool
+    language_of : callable
+        Gives the language that a destination wants by its name; empty where it wants none.
     """
 
     ledger: Ledger
     spool: Spool
+    language_of: Callable[[str], str] = field(default=lambda _name: "")
 
     def make(self, delivery: Delivery, form: str) -> tuple[Evidence, ...]:
         """Make a form of what a delivery holds; see ``node.deliver.ladder`` for their names.
@@ -68,7 +77,9 @@ class StandInMaker:
         try:
             if form == WITHOUT_SEGMENTS or form in REPORTS:
                 return self._make_report(delivery, form)
-            return self._make_picture(self._root_of(delivery), form)
+            if form == PAPER:
+                return self._find_paper(delivery)
+            return self._make_picture(delivery, form)
         except (FileNotFoundError, InvalidDicomError) as error:
             raise SetupFault(f"{form}: a file of the result is gone or damaged") from error
         except OSError as error:
@@ -87,24 +98,42 @@ class StandInMaker:
         place = delivery.path.with_name(f"{delivery.path.stem}_{form}.dcm")
         return (self._keep(made, EvidenceKind.SR, place),)
 
-    def _make_picture(self, root: Path, form: str) -> tuple[Evidence, ...]:
+    def _make_picture(self, delivery: Delivery, form: str) -> tuple[Evidence, ...]:
         # highdicom and scikit-image, which most dispatchers never need
         from node.report.capture import read_capture
         from node.report.key_object import build_key_object
         from node.report.rtstruct import build_rtstruct
         from node.report.secondary_capture import build_secondary_capture
 
+        root, end = self._root_of(delivery), ""
         seg, prefix = dcmread(root), root.stem.removesuffix("_seg")
         if form == "rtstruct":
             made = [(form, build_rtstruct(seg))]
         else:
-            picture = read_capture(root.with_name(f"{prefix}_capture.png"))
+            shown = self._in_language(root.with_name(f"{prefix}_capture.png"), delivery)
+            picture, end = read_capture(shown), shown.stem.removeprefix(f"{prefix}_capture")
             capture = build_secondary_capture(picture, seg)
             made = [(form, capture), (KEY_OBJECT, build_key_object(seg, capture))]
         return tuple(
-            self._keep(dataset, KINDS[name], root.with_name(f"{prefix}_{name}.dcm"))
+            self._keep(dataset, KINDS[name], root.with_name(f"{prefix}_{name}{end}.dcm"))
             for name, dataset in made
         )
+
+    def _find_paper(self, delivery: Delivery) -> tuple[Evidence, ...]:
+        root = self._root_of(delivery)
+        prefix = root.stem.removesuffix("_sr")
+        place = self._in_language(root.with_name(f"{prefix}_pdf.dcm"), delivery)
+        if not place.is_file():  # the settings are younger than the result
+            log.warning("stand_in.not_made_with_the_result", form=PAPER)
+            return ()
+        header = dcmread(place, stop_before_pixels=True)
+        return (_evidence(header, EvidenceKind.PDF, place),)
+
+    def _in_language(self, place: Path, delivery: Delivery) -> Path:
+        """Return a file in the language of a destination, if it is there, else in the node's."""
+        language = self.language_of(delivery.destination)
+        other = place.with_name(f"{place.stem}_{language}{place.suffix}")
+        return other if language and other.is_file() else place
 
     def _root_of(self, delivery: Delivery) -> Path:
         """Return the file of the SEG at the top of the ladder."""

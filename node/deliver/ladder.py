@@ -16,6 +16,7 @@ import structlog
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
     EnhancedSRStorage,
     KeyObjectSelectionDocumentStorage,
     RTStructureSetStorage,
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 NOTHING = "none"
 WITHOUT_SEGMENTS = "without_segments"
 KEY_OBJECT = "key_object"
+PAPER = "pdf"
 PICTURES: Mapping[str, str] = MappingProxyType(
     {
         "seg": str(SegmentationStorage),
@@ -47,7 +49,8 @@ REPORTS: Mapping[str, str] = MappingProxyType(
     }
 )
 CLASS_OF_FORM: Mapping[str, str] = MappingProxyType(
-    {**PICTURES, **REPORTS, KEY_OBJECT: str(KeyObjectSelectionDocumentStorage)}
+    {**PICTURES, **REPORTS, KEY_OBJECT: str(KeyObjectSelectionDocumentStorage),
+        PAPER: str(EncapsulatedPDFStorage)}
 )
 FORM_OF_CLASS = MappingProxyType({uid: form for form, uid in CLASS_OF_FORM.items()})
 
@@ -84,8 +87,8 @@ def rungs_for(peer: Peer, form: str) -> tuple[Rung, ...]:
     if form in REPORTS:
         reports: Sequence[str] = peer.reports or tuple(REPORTS)
         return tuple((each,) for each in reports)
-    if form == KEY_OBJECT:  # without it the picture is still there
-        return ((KEY_OBJECT,), (NOTHING,))
+    if form in (KEY_OBJECT, PAPER):  # without it picture and report are still there
+        return ((form,), (NOTHING,))
     return ()
 
 
@@ -118,6 +121,9 @@ class Ladder:
             Deliveries that are not to be sent any more.
         """
         form = form_of(delivery)
+        if form in REPORTS and peer.pdf and not delivery.stands_for:
+            paper = self.make(delivery, PAPER)
+            self.ledger.delivery_accompanied(delivery.delivery_id, evidence=paper)
         configured = peer.results if form in PICTURES else peer.reports
         rungs = rungs_for(peer, form)
         if delivery.stands_for or not configured or form not in {**PICTURES, **REPORTS}:

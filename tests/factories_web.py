@@ -11,16 +11,10 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 
 from node.bootstrap.parts import Parts
-from node.config.settings import NodeSettings, Settings
 from node.domain.report import Evidence, EvidenceKind
 from node.domain.study import InstanceRef
 from node.jobs.job import Job
 from node.storage.instances import ReceivedInstance
-
-
-def make_parts(folder: Path) -> Parts:
-    """A node's parts over an empty data folder."""
-    return Parts(settings=Settings(node=NodeSettings(data_dir=folder / "data")))
 
 
 def take_in(parts: Parts, paths: Sequence[Path], *, sender: str = "MR1") -> str:

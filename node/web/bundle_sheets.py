@@ -18,8 +18,6 @@ PLOT_TITLES = {
     "reliability": "Calibration on training patients",
     "importance": "Features that count",
     "convergence": "Convergence of the genetic search",
-    "failures-1": "Worst cases",
-    "failures-2": "Worst cases, continued",
 }
 
 
@@ -54,7 +52,7 @@ class BundleDetails:
     card : str
         HTML of its model card with the figures on test patients, without anything that runs.
     plots : tuple of (str, str)
-        Title and file name.
+        Title and file name of those that the card does not show.
     has_report : bool
     """
 
@@ -83,11 +81,12 @@ def list_bundles(models: ModelStore, rules: Sequence[RoutingRule]) -> tuple[Bund
 
 def read_details(folder: Path) -> BundleDetails:
     """Read card and plots of a bundle; what is missing is left out."""
-    plots = sorted(folder.glob("plots/*.png"))
+    card = render_card(folder / CARD)
+    plots = [path for path in sorted(folder.glob("plots/*.png")) if path.name not in card]
     order = list(PLOT_TITLES)
     plots.sort(key=lambda path: order.index(path.stem) if path.stem in order else len(order))
     return BundleDetails(
-        card=render_card(folder / CARD),
+        card=card,
         plots=tuple((PLOT_TITLES.get(path.stem, path.stem), path.name) for path in plots),
         has_report=(folder / REPORT).is_file(),
     )

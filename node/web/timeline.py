@@ -76,6 +76,10 @@ def trace_steps(
         if name is None:
             continue
         following = events[place + 1].at if place + 1 < len(events) else None
+        if name == "commit" and (
+            following is None or events[place + 1].event != JobEvent.COMMITTED
+        ):
+            continue  # whether a promise was asked for is not told by the history
         steps.append(
             Step(name=name, begin=line.at, end=following or now, goes_on=following is None)
         )
@@ -87,6 +91,8 @@ def _step_that_begins(line: JobEventRow, *, claimed: bool) -> str | None:
         return line.stage
     if line.event in (JobEvent.FINISH, JobEvent.RESEND, JobEvent.LOST):
         return "send"
+    if line.event == JobEvent.ACCEPTED:
+        return "commit"
     if line.event in (JobEvent.ADD, JobEvent.RETRY) and not claimed:
         return "wait"
     return None

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from factories_images import write_enhanced
 from factories_report import SeriesOnDisk, axes, make_series
-from factories_web import finish_study, make_parts
+from factories_web import finish_study
 from pydicom import dcmread
 from skimage.measure import points_in_poly
+from web_client import web_parts
 
 from node.domain.errors import InputRejected
 from node.report.display import View
@@ -18,11 +19,6 @@ from node.web.imaging.shelf import Shelf
 from node.web.imaging.stack import open_stack
 
 SHAPE = (6, 20, 24)
-
-
-@pytest.fixture
-def parts(tmp_path):
-    return make_parts(tmp_path)
 
 
 def two_masks():
@@ -75,7 +71,7 @@ def test_windows_of_mr_and_ct(parts, tmp_path):
     low, high = stack.windows["full range"]
     assert (low, high) == (mr.volume.voxels.min(), mr.volume.voxels.max())
     ct = make_series(tmp_path / "ct", axes(shape=SHAPE), modality="CT")
-    others = make_parts(tmp_path / "others")
+    others = web_parts(tmp_path / "others")
     lung = opened(others, finish_study(others, ct, {}), region_code="39607008")
     assert lung.windows["standard"] == (-1350, 150)
     assert lung.windows["brain"] == (0, 80)

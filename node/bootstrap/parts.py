@@ -14,6 +14,8 @@ from node.jobs.ledger import Ledger
 from node.registry.store import ModelStore
 from node.storage.associations import AssociationStore
 from node.storage.database import open_database, sqlite_url
+from node.storage.feedback import FeedbackStore
+from node.storage.heard import HeardObjects
 from node.storage.instances import InstanceStore
 from node.storage.negotiations import NegotiationStore
 from node.storage.past_studies import PastStudies
@@ -81,6 +83,16 @@ class Parts:
     def past(self) -> PastStudies:
         """Headers of past studies."""
         return PastStudies(self.engine)
+
+    @cached_property
+    def feedback(self) -> FeedbackStore:
+        """What people said of results."""
+        return FeedbackStore(self.engine)
+
+    @cached_property
+    def heard(self) -> HeardObjects:
+        """Which objects were read for it."""
+        return HeardObjects(self.engine)
 
     @cached_property
     def ledger(self) -> Ledger:

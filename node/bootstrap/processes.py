@@ -87,9 +87,11 @@ def run_listener(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all 
 
 def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - all roles are called alike
     """Assemble, claim, submit and send until told to stop."""
+    from node.bootstrap.asking_feedback import FeedbackAsker
     from node.bootstrap.assembling import Assembler
     from node.bootstrap.auditing import audit_deliveries, note_audit_anchor, open_trail
     from node.bootstrap.entry import run_job
+    from node.bootstrap.hearing import Hearing
     from node.bootstrap.proving import proof_rounds
     from node.bootstrap.purging import Cleaner, purge
     from node.bootstrap.standing_in import ladder_of
@@ -129,6 +131,8 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
         chores={
             "clean": Cleaner(parts, trail=trail).tick,
             "anchor": partial(note_audit_anchor, parts),
+            "hear": Hearing(parts).tick,
+            "ask-feedback": FeedbackAsker(parts).tick,
         },
     ).run()
 

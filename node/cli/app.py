@@ -20,6 +20,7 @@ from node.cli import (
     emulate,
     evaluate,
     evaluate_reproducibility,
+    feedback,
     find,
     jobs,
     models,
@@ -65,6 +66,7 @@ app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.command("associations", rich_help_panel=CARE)(associations.associations)
 app.command("doctor", rich_help_panel=CARE)(doctor.doctor)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
+app.add_typer(feedback.app, name="feedback", rich_help_panel=CARE)
 app.add_typer(config.app, name="config", rich_help_panel=CARE)
 app.command("conformance", rich_help_panel=CARE)(conformance.conformance)
 app.add_typer(audit.app, name="audit", rich_help_panel=CARE)

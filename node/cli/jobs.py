@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from node.cli.feedback_table import feedback_table, rejection_facts, said_of_job
 from node.cli.invocation import invocation_of
 from node.cli.screen import facts, out, print_problems, table
 from node.config.settings import Settings
@@ -83,8 +84,10 @@ def list_jobs(
 @app.command("show")
 def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job: what it is, its history, its deliveries, and why it was refused."""
-    ledger = open_ledger(invocation_of(ctx).settings)
+    settings = invocation_of(ctx).settings
+    ledger = open_ledger(settings)
     job = _find(ledger, job_id)
+    said = said_of_job(settings, job.job_id)
     events, deliveries = ledger.events(job.job_id), ledger.deliveries(job.job_id)
     if as_json:
         _print_json(
@@ -92,6 +95,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                 **asdict(job),
                 "events": [asdict(event) for event in events],
                 "deliveries": [asdict(delivery) for delivery in deliveries],
+                "feedback": [asdict(each) for each in said],
             }
         )
         return
@@ -114,6 +118,7 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                 ("tries", str(job.attempts)),
                 *_flags(job),
                 ("error", job.error or "none"),
+                *rejection_facts(said),
             ]
         )
     )
@@ -135,6 +140,8 @@ def show_job(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
                 Text(delivery.error or _proof(delivery)),
             )
         out.print(sent)
+    if said:
+        out.print(feedback_table(said, title="What was said of it"))
     print_problems(job.problems)
 
 

@@ -31,6 +31,7 @@ LIVE = frozenset(
         "deliver.commitment_wait_s",
         "deliver.commitment_timeout_s",
         "report",
+        "feedback",
         "triage",
         "log.level",
     }

@@ -6,6 +6,7 @@
     objects/<study>/<series>/<sop>.dcm
     quarantine/                    the bytes of refused objects
     results/<job_id>/              what a job wrote
+    feedback/<sop>.dcm             copies of what people said of results; they are never purged
     trash/<study>.<token>/         a study that is being removed
 
 A file is synchronised before it gets its name, and the folder that names it after: what
@@ -135,9 +136,11 @@ class Spool:
         self.objects = self.root / "objects"
         self.quarantine_dir = self.root / "quarantine"
         self.results = self.root / "results"
+        self.feedback = self.root / "feedback"
         self.trash = self.root / "trash"
         for folder in (
-            self.incoming, self.objects, self.quarantine_dir, self.results, self.trash,
+            self.incoming, self.objects, self.quarantine_dir, self.results, self.feedback,
+            self.trash,
         ):  # fmt: skip
             _make_durable_folder(folder)
 
@@ -161,6 +164,16 @@ class Spool:
             / check_uid(series_instance_uid, keyword="SeriesInstanceUID")
             / (check_uid(sop_instance_uid, keyword="SOPInstanceUID") + OBJECT_SUFFIX)
         )
+
+    def feedback_path(self, sop_instance_uid: str) -> Path:
+        """Return where the copy of an object has its place that says something of a result.
+
+        Raises
+        ------
+        InputRejected
+            The UID is none.
+        """
+        return self.feedback / (check_uid(sop_instance_uid) + OBJECT_SUFFIX)
 
     def keep(self, incoming: IncomingFile, place: Path) -> None:
         """Make a received object durable under its name; what had that name is replaced.

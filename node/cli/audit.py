@@ -1,13 +1,10 @@
 """``onconode audit``: whether the audit trail is as it was written, and what stands in it."""
 
-import base64
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
-from xml.etree import ElementTree as ET
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -17,13 +14,13 @@ from node.cli.screen import err, out, table
 from node.config.settings import Settings
 from node.domain.errors import Problem, SetupFault
 from node.telemetry.audit.chain import Head
+from node.telemetry.audit.reading import select_records, show_record
 from node.telemetry.audit.trail import FOLDER
-from node.telemetry.audit.verify import read_records, verify_trail
+from node.telemetry.audit.verify import verify_trail
 
 app = typer.Typer(no_args_is_help=True, help="Verify the audit trail, or look into it.")
 
 ANCHOR = re.compile(r"(\d+):([0-9a-f]{64})")
-OUTCOMES = {"0": "success", "4": "minor failure", "8": "serious failure", "12": "major failure"}
 
 
 @app.command("verify")
@@ -100,14 +97,19 @@ def show(
     """Show the latest records of the audit trail; that somebody looked is recorded too."""
     settings = invocation_of(ctx).settings
     folder = settings.node.data_dir / FOLDER
-    latest = deque(_matching(folder, event=event, study=study), maxlen=limit)
+    latest = deque(select_records(folder, event=event, study=study), maxlen=limit)
     if as_json:
         for record, _ in latest:
             typer.echo(json.dumps(record, ensure_ascii=False))
     else:
         rows = table("record", "at", "event", "outcome", "who", "about")
-        for record, message in latest:
-            rows.add_row(str(record["number"]), record["at"][:19], *_cells(message))
+        for each in latest:
+            shown = show_record(*each)
+            style = "" if shown.outcome == "success" else "red"
+            rows.add_row(
+                *(str(shown.number), shown.at[:19], Text(shown.event)),
+                *(Text(shown.outcome, style=style), Text(shown.who), Text(shown.about)),
+            )
         out.print(rows)
     _tell_that_it_was_read(settings, folder)
 
@@ -127,48 +129,6 @@ def _anchors_of_database(settings: Settings) -> list[Head]:
     if not node.database_url and not any(node.data_dir.glob("*.db")):
         return []
     return [Head(number=n, sha256=s) for n, s in list_anchors(Parts(settings=settings).engine)]
-
-
-def _matching(
-    folder: Path, *, event: str, study: str
-) -> Iterator[tuple[Mapping[str, Any], ET.Element]]:
-    for record in read_records(folder):
-        # written by this node, and covered by the digest that ``read_records`` has checked
-        message = ET.fromstring(record["xml"])  # noqa: S314 - as above
-        code = message.find("EventIdentification/EventID")
-        if event and (code is None or code.get("csd-code") != event):
-            continue
-        objects = message.iter("ParticipantObjectIdentification")
-        if study and all(item.get("ParticipantObjectID") != study for item in objects):
-            continue
-        yield record, message
-
-
-def _cells(message: ET.Element) -> tuple[Text, Text, Text, Text]:
-    identification = message.find("EventIdentification")
-    assert identification is not None, "every message has one"
-    kinds = [*identification.iter("EventID"), *identification.iter("EventTypeCode")]
-    outcome = identification.get("EventOutcomeIndicator", "")
-    who = [each.get("UserID", "") for each in message.iter("ActiveParticipant")]
-    about = [_about(item) for item in message.iter("ParticipantObjectIdentification")]
-    return (
-        Text(": ".join(kind.get("originalText", "") for kind in kinds)),
-        Text(OUTCOMES.get(outcome, outcome), style="" if outcome == "0" else "red"),
-        Text(", ".join(who)),
-        Text("; ".join(about)),
-    )
-
-
-def _about(item: ET.Element) -> str:
-    words = [item.findtext("ParticipantObjectName", ""), item.get("ParticipantObjectID", "")]
-    words += [
-        base64.b64decode(detail.get("value", "")).decode("utf-8", "replace")
-        for detail in item.iter("ParticipantObjectDetail")
-    ]
-    count = sum(int(each.get("NumberOfInstances", "0")) for each in item.iter("SOPClass"))
-    if count:
-        words.append(f"({count} objects)")
-    return " ".join(dict.fromkeys(words))
 
 
 def _tell_that_it_was_read(settings: Settings, folder: Path) -> None:

@@ -8,7 +8,7 @@ an accident or a hasty hand), the database the next, syslog and a sheet of paper
 """
 
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,9 @@ def verify_trail(
     )
 
 
-def read_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the sound records of a trail, oldest first; others are left out."""
-    for path in list_files(folder):
+def read_records(folder: Path, *, files: Sequence[Path] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the sound records of a trail, or of some of its files, oldest first; others are not."""
+    for path in list_files(folder) if files is None else files:
         for _, line in _lines(path, path.stat().st_size):
             try:
                 yield open_record(line)

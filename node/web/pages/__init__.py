@@ -9,6 +9,7 @@ from node.web.pages import (
     entrance,
     evaluation,
     jobs,
+    logs,
     models,
     overview,
     query,
@@ -27,5 +28,8 @@ PAGES: Sequence[tuple[APIRouter, Entry | None]] = (
     (jobs.router, jobs.ENTRY),
     (models.router, models.ENTRY),
     (evaluation.router, evaluation.ENTRY),
+    (logs.associations, logs.ASSOCIATIONS),
+    (logs.quarantine, logs.QUARANTINE),
+    (logs.audit, logs.AUDIT),
 )
 """Router of each page, and where the navigation leads to it, in its order."""

@@ -1,7 +1,7 @@
 """``onconode process``: the pipeline over a folder, without a network."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,13 @@ from node.assemble.select import sort_study
 from node.assemble.validate import check_all_series
 from node.bootstrap.explain import write_explanation
 from node.bootstrap.pointing import Seeds, find_prompts, needs_prompts, sources_of
+from node.bootstrap.readers import readers_of
 from node.bootstrap.roles import roles_of
 from node.config.settings import PartChoice, ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
 from node.domain.study import Study
 from node.domain.triage import TriageRule
+from node.language import Language, Readers
 from node.pipeline import Case, Toolbox, open_toolbox, run_stages
 from node.registry.store import ModelStore
 from node.result import SCHEMA_VERSION, summarize_case
@@ -35,6 +37,7 @@ def process_folder(
     seeds: Seeds | None = None,
     *,
     explain: bool = False,
+    papers: Collection[Language] = (),
 ) -> list[dict[str, Any]]:
     """Process every study of a folder as the node would.
 
@@ -53,6 +56,8 @@ def process_folder(
         Points for bundles that refine what somebody points at, instead of the study's objects.
     explain : bool
         Write ``*_explain.png``, too: the lesions among those of the training.
+    papers : collection of {"en", "zh"}
+        Languages of further PDF reports, besides what the settings ask for.
 
     Returns
     -------
@@ -78,6 +83,7 @@ def process_folder(
         triage=TriageRule(**settings.node.triage.model_dump()),
         seeds=seeds,
         explain=explain,
+        readers=readers_of(settings, papers=papers),
     )
     results = []
     for study in contents.studies:
@@ -101,6 +107,7 @@ class _Run:
     minimum_slices: int
     models: ModelStore
     report: ReportSettings
+    readers: Readers
     triage: TriageRule
     seeds: Seeds | None = None
     explain: bool = False
@@ -134,6 +141,7 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
             out_dir=place,
             prefix=toolbox.bundle.manifest.name,
             settings=run.report,
+            readers=run.readers,
             triage_rule=run.triage,
         )
     )

@@ -1,12 +1,17 @@
 """Who reads the results of a case, and in which language."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from node.config.settings import Settings
 from node.language import Language, Readers
 
 
-def readers_of(settings: Settings, destinations: Iterable[str] = ()) -> Readers:
+def readers_of(
+    settings: Settings,
+    destinations: Iterable[str] = (),
+    *,
+    papers: Collection[Language] = (),
+) -> Readers:
     """Return the readers of a case.
 
     Parameters
@@ -14,15 +19,17 @@ def readers_of(settings: Settings, destinations: Iterable[str] = ()) -> Readers:
     settings : Settings
     destinations : iterable of str
         Names of peers that the results go to; unknown ones are passed over.
+    papers : collection of {"en", "zh"}
+        Languages of PDF reports that somebody else asks for.
     """
     report = settings.node.report
     names = frozenset(destinations)
     peers = [peer for peer in settings.peers if peer.name in names]
-    papers = {peer.language or report.language for peer in peers if peer.pdf}
+    wanted = {*papers, *(peer.language or report.language for peer in peers if peer.pdf)}
     if report.pdf:
-        papers.add(report.language)
+        wanted.add(report.language)
     pictures = {peer.language for peer in peers if peer.language} - {report.language}
-    return Readers(language=report.language, pictures=_sorted(pictures), papers=_sorted(papers))
+    return Readers(language=report.language, pictures=_sorted(pictures), papers=_sorted(wanted))
 
 
 def language_of(settings: Settings, peer_name: str) -> str:

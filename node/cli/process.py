@@ -13,6 +13,7 @@ from node.cli.exit_codes import ExitCode
 from node.cli.invocation import invocation_of
 from node.cli.lesions import lesion_table
 from node.domain.errors import Problem
+from node.language import LANGUAGES, Language
 
 
 def process(
@@ -74,6 +75,15 @@ def process(
             "trained on, by PCA and t-SNE.",
         ),
     ] = False,
+    pdf: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pdf",
+            metavar="LANGUAGE",
+            help="Write *_report.pdf and *_pdf.dcm, too, in English (en) or Chinese (zh); may be "
+            "repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Analyse a folder of DICOM files, without a network.
 
@@ -88,13 +98,29 @@ def process(
         points_lps_mm=_triples(seed, "--seed"), voxels=_triples(seed_voxel, "--seed-voxel")
     )
     results = process_folder(
-        directory, out, bundle, invocation_of(ctx).settings, seeds, explain=explain
+        directory,
+        out,
+        bundle,
+        invocation_of(ctx).settings,
+        seeds,
+        explain=explain,
+        papers=_languages(pdf),
     )
     for result in results:
         print_result(result)
     screen.out.print(Text(f"results: {out}", style="dim"), soft_wrap=True)
     if all(result["status"] == "refused" for result in results):
         raise typer.Exit(ExitCode.INPUT_REJECTED)
+
+
+def _languages(texts: list[str] | None) -> list[Language]:
+    """Check the languages of PDF reports."""
+    unknown = sorted(set(texts or ()) - set(LANGUAGES))
+    if unknown:
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is none of {', '.join(LANGUAGES)}", param_hint="--pdf"
+        )
+    return [each for each in LANGUAGES if each in (texts or ())]
 
 
 def _triples(texts: list[str] | None, option: str) -> tuple[tuple[float, float, float], ...]:

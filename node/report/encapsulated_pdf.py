@@ -49,6 +49,8 @@ def build_encapsulated_pdf(
     copy_study(made, header)
     _describe_series(made, report, settings)
     stamp(made, sources=sources, model=report.model)
+    for keyword in ("BodyPartExamined", "Laterality"):  # of images; documents have none
+        made.pop(keyword, None)
     made.AcquisitionDateTime = None
     made.InstanceNumber = 1
     made.BurnedInAnnotation = "YES"

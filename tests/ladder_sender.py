@@ -26,9 +26,8 @@ from tests.contract.stopped_clock import StoppedClock
 QUICK = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=1)
 
 
-def make_result(folder: Path) -> tuple[Evidence, ...]:
+def make_result(folder: Path, *, shape: tuple[int, int, int] = (6, 24, 32)) -> tuple[Evidence, ...]:
     """Make what the worker makes of a study with two lesions."""
-    shape = (6, 24, 32)
     series = make_series(folder / "images", axes(shape=shape))
     return write_evidence(
         make_report(series.volume, make_labels(shape, 2)),

@@ -16,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 
 from node.bootstrap.parts import Parts
 from node.bootstrap.readers import language_of
-from node.deliver.ladder import KEY_OBJECT, PAPER, REPORTS, WITHOUT_SEGMENTS, Ladder
+from node.deliver.ladder import AUTO, KEY_OBJECT, PAPER, REPORTS, WITHOUT_SEGMENTS, Ladder
 from node.domain.errors import SetupFault, TryLater
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery
@@ -30,7 +30,10 @@ KINDS = {
     "rtstruct": EvidenceKind.RTSTRUCT,
     "secondary_capture": EvidenceKind.SC,
     KEY_OBJECT: EvidenceKind.KO,
+    "labelmap": EvidenceKind.LABELMAP,
 }
+KEPT_BESIDE = (EvidenceKind.FRACTIONAL, EvidenceKind.PARAMETRIC_MAP)
+"""The worker has made them, where a destination wanted them then."""
 
 
 def ladder_of(parts: Parts, owner: str) -> Ladder:
@@ -77,6 +80,8 @@ class StandInMaker:
         try:
             if form == WITHOUT_SEGMENTS or form in REPORTS:
                 return self._make_report(delivery, form)
+            if form in KEPT_BESIDE:
+                return self._find_beside(self._root_of(delivery), EvidenceKind(form))
             if form == PAPER:
                 return self._find_paper(delivery)
             return self._make_picture(delivery, form)
@@ -102,12 +107,17 @@ class StandInMaker:
         # highdicom and scikit-image, which most dispatchers never need
         from node.report.capture import read_capture
         from node.report.key_object import build_key_object
+        from node.report.labelmap import build_labelmap, fits_binary_readers
         from node.report.rtstruct import build_rtstruct
         from node.report.secondary_capture import build_secondary_capture
 
         root, end = self._root_of(delivery), ""
         seg, prefix = dcmread(root), root.stem.removesuffix("_seg")
-        if form == "rtstruct":
+        if form == AUTO and fits_binary_readers(int(seg.Rows), int(seg.Columns)):
+            return (_evidence(seg, EvidenceKind.SEG, root),)
+        if form in (AUTO, "labelmap"):
+            made = [("labelmap", build_labelmap(seg))]
+        elif form == "rtstruct":
             made = [(form, build_rtstruct(seg))]
         else:
             shown = self._in_language(root.with_name(f"{prefix}_capture.png"), delivery)
@@ -118,6 +128,13 @@ class StandInMaker:
             self._keep(dataset, KINDS[name], root.with_name(f"{prefix}_{name}{end}.dcm"))
             for name, dataset in made
         )
+
+    def _find_beside(self, root: Path, kind: EvidenceKind) -> tuple[Evidence, ...]:
+        place = root.with_name(f"{root.stem.removesuffix('_seg')}_{kind}.dcm")
+        if not place.is_file():  # the settings are younger than the result
+            log.warning("stand_in.not_made_with_the_result", form=kind.value)
+            return ()
+        return (_evidence(dcmread(place, stop_before_pixels=True), kind, place),)
 
     def _find_paper(self, delivery: Delivery) -> tuple[Evidence, ...]:
         root = self._root_of(delivery)

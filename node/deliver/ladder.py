@@ -2,7 +2,8 @@
 
 A SEG falls to an RT Structure Set, and that to a Secondary Capture with a Key Object Selection; a
 Comprehensive 3D SR falls to Comprehensive SR, and that to Enhanced SR. ``results`` and ``reports``
-of a peer say otherwise. An object falls when its destination refuses the SOP class, or its content,
+of a peer say otherwise; only where they name them are label maps, probabilities and parametric maps
+sent. An object falls when its destination refuses the SOP class, or its content,
 for good; what time may mend is tried again in the same form. Forms whose SOP class the destination
 refused in the latest negotiation are passed over.
 """
@@ -19,13 +20,14 @@ from pydicom.uid import (
     EncapsulatedPDFStorage,
     EnhancedSRStorage,
     KeyObjectSelectionDocumentStorage,
+    ParametricMapStorage,
     RTStructureSetStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
 
 from node.config.settings import Peer
-from node.domain.report import Evidence
+from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery, DeliveryState
 
 log = structlog.get_logger()
@@ -34,9 +36,14 @@ NOTHING = "none"
 WITHOUT_SEGMENTS = "without_segments"
 KEY_OBJECT = "key_object"
 PAPER = "pdf"
+AUTO = "auto"
+"""SEG as BINARY where all viewers decode frames of its size, else as a label map."""
+BY_DEFAULT = ("seg", "rtstruct", "secondary_capture")
+SEGMENTATIONS = ("seg", "labelmap")
 PICTURES: Mapping[str, str] = MappingProxyType(
     {
         "seg": str(SegmentationStorage),
+        "labelmap": "1.2.840.10008.5.1.4.1.1.66.7",  # pydicom has no name for it
         "rtstruct": str(RTStructureSetStorage),
         "secondary_capture": str(SecondaryCaptureImageStorage),
     }
@@ -49,10 +56,17 @@ REPORTS: Mapping[str, str] = MappingProxyType(
     }
 )
 CLASS_OF_FORM: Mapping[str, str] = MappingProxyType(
-    {**PICTURES, **REPORTS, KEY_OBJECT: str(KeyObjectSelectionDocumentStorage),
-        PAPER: str(EncapsulatedPDFStorage)}
+    {
+        **PICTURES,
+        **REPORTS,
+        KEY_OBJECT: str(KeyObjectSelectionDocumentStorage),
+        PAPER: str(EncapsulatedPDFStorage),
+        EvidenceKind.PARAMETRIC_MAP.value: str(ParametricMapStorage),
+    }
 )
 FORM_OF_CLASS = MappingProxyType({uid: form for form, uid in CLASS_OF_FORM.items()})
+ONLY_BESIDE = frozenset({EvidenceKind.FRACTIONAL.value, EvidenceKind.PARAMETRIC_MAP.value})
+"""Kinds that are sent beside others and never in their place; one shares its class with SEG."""
 
 Rung = tuple[str, ...]
 """Forms that go together; the first is the one that counts."""
@@ -77,13 +91,17 @@ class StandInLedger(Protocol):
 
 def form_of(delivery: Delivery) -> str:
     """Return the form of an object; empty where it is on no ladder."""
+    if delivery.kind in ONLY_BESIDE:
+        return ""
     return FORM_OF_CLASS.get(delivery.sop_class_uid, "")
 
 
 def rungs_for(peer: Peer, form: str) -> tuple[Rung, ...]:
     """Return the rungs of the ladder that a form is on, the most wanted first."""
     if form in PICTURES:
-        return tuple(tuple(each.split("+")) for each in peer.results or tuple(PICTURES))
+        rungs = tuple(tuple(each.split("+")) for each in peer.results or BY_DEFAULT)
+        head = form if form in SEGMENTATIONS else "seg"
+        return tuple((head, *rung[1:]) if rung[0] == AUTO else rung for rung in rungs)
     if form in REPORTS:
         reports: Sequence[str] = peer.reports or tuple(REPORTS)
         return tuple((each,) for each in reports)
@@ -126,8 +144,13 @@ class Ladder:
             self.ledger.delivery_accompanied(delivery.delivery_id, evidence=paper)
         configured = peer.results if form in PICTURES else peer.reports
         rungs = rungs_for(peer, form)
-        if delivery.stands_for or not configured or form not in {**PICTURES, **REPORTS}:
+        if not configured or form not in {**PICTURES, **REPORTS}:
             return frozenset()
+        on_ladder = form in PICTURES or any(rung[0] == form for rung in rungs)
+        if delivery.stands_for and on_ladder:
+            return frozenset()
+        if form == "seg" and configured[0].split("+")[0] == AUTO:
+            rungs = ((self._fitting(delivery), *rungs[0][1:]), *rungs[1:])
         if form == "secondary_capture" and form not in rungs[0][:1]:
             return frozenset()  # it accompanies another form
         if form not in rungs[0]:
@@ -136,6 +159,10 @@ class Ladder:
             beside = [item for other in rungs[0][1:] for item in self.make(delivery, other)]
             self.ledger.delivery_accompanied(delivery.delivery_id, evidence=beside)
         return frozenset()
+
+    def _fitting(self, seg: Delivery) -> str:
+        (chosen,) = self.make(seg, AUTO)
+        return "seg" if chosen.sop_instance_uid == seg.sop_instance_uid else "labelmap"
 
     def fall(self, delivery: Delivery, peer: Peer, reason: str) -> frozenset[int]:
         """Put another form in the place of an object that the peer refused for good.

@@ -94,7 +94,8 @@ class Report:
 class EvidenceKind(StrEnum):
     """Kinds of object that a report turns into.
 
-    ``RTSTRUCT``, ``SC`` and ``KO`` stand in for a SEG; ``PDF`` goes to those who ask for it.
+    ``RTSTRUCT``, ``SC`` and ``KO`` stand in for a SEG; ``PDF`` and those after it go to those who
+    ask for them.
     """
 
     SEG = "seg"
@@ -106,6 +107,9 @@ class EvidenceKind(StrEnum):
     KO = "ko"
     PDF = "pdf"
     PAPER = "paper"
+    LABELMAP = "labelmap"
+    FRACTIONAL = "fractional"
+    PARAMETRIC_MAP = "parametric_map"
 
 
 @dataclass(frozen=True, kw_only=True)

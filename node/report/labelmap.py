@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
@@ -95,4 +94,4 @@ def _slice_group(group: Dataset, kept_axes: Sequence[int]) -> Dataset:
 
 def _indices(group: Dataset) -> list[int]:
     values = group.FrameContentSequence[0].DimensionIndexValues
-    return [int(value) for value in (values if isinstance(values, MultiValue) else [values])]
+    return [int(value) for value in np.atleast_1d(values)]

@@ -26,7 +26,7 @@ from pynetdicom import AE
 from node.bootstrap.asking import look_for
 from node.config.settings import DeliverSettings, NodeSettings, Peer, Settings
 from node.deliver.c_store import send_objects
-from node.deliver.ladder import FORM_OF_CLASS
+from node.deliver.ladder import CLASS_OF_FORM, FORM_OF_CLASS
 from node.deliver.proof import ProofSeeker
 from node.domain.report import Evidence
 from node.emulate.archive import OUT_OF_RESOURCES, Archive, Faults
@@ -42,6 +42,7 @@ SC, KO = str(SecondaryCaptureImageStorage), str(KeyObjectSelectionDocumentStorag
 SR_3D, SR, SR_ENHANCED = map(
     str, (Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage)
 )
+LABELMAP = CLASS_OF_FORM["labelmap"]
 EVERYTHING = frozenset({SEG, RTSTRUCT, SC, KO, SR_3D, SR, SR_ENHANCED})
 SENT_AS_MADE = ("comprehensive_3d", "seg")
 
@@ -354,3 +355,31 @@ def test_compressed_objects_are_unpacked_where_the_peer_wants_it(tmp_path: Path)
             sent, original = dcmread(receipt.path), dcmread(path)
             assert sent.SOPInstanceUID == original.SOPInstanceUID
             assert np.array_equal(sent.pixel_array, original.pixel_array)
+
+
+def test_auto_sends_a_label_map_where_viewers_misread_binary(tmp_path: Path) -> None:
+    """The frames of this result end within a word: 43 x 53 pixels."""
+    made = make_result(tmp_path / "made", shape=(6, 43, 53))
+    with (
+        Archive(tmp_path / "archive") as archive,
+        opened_sender(tmp_path, made, destination="pacs", settings=QUICK) as sender,
+    ):
+        asked = peer_of(archive, results=("auto+rtstruct", "none"), reports=("comprehensive",))
+        assert sender.send(asked) is JobState.DELIVERED
+        assert forms_in(archive) == ("comprehensive", "labelmap", "rtstruct")
+        report = next(each for each in archive.kept if each.sop_class_uid == SR)
+        assert report.path is not None
+        assert SEG not in str(dcmread(report.path))
+
+
+def test_auto_sends_binary_where_all_viewers_read_it(sender: Sender, tmp_path: Path) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        assert sender.send(peer_of(archive, results=("auto", "rtstruct"))) is JobState.DELIVERED
+        assert forms_in(archive) == SENT_AS_MADE
+
+
+def test_a_refused_label_map_falls_to_the_next_form(sender: Sender, tmp_path: Path) -> None:
+    with Archive(tmp_path / "archive", faults=refusing(LABELMAP)) as archive:
+        asked = peer_of(archive, results=("labelmap", "rtstruct"))
+        assert sender.send(asked) is JobState.DELIVERED
+        assert forms_in(archive) == IN_PLACE_OF_SEG

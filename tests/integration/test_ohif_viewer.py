@@ -48,6 +48,11 @@ CASES = {
     "labelmap": {"geometry": axes(shape=EVEN), "lesions": 3},
     "labelmap odd": {"geometry": axes(shape=ODD), "lesions": 3},
     "binary enhanced": {"geometry": axes(shape=EVEN), "lesions": 2},
+    "binary tilted gantry": {
+        "geometry": axes(shape=EVEN, tilt_deg=18),
+        "lesions": 2,
+        "modality": "CT",
+    },
     "binary odd": {"geometry": axes(shape=ODD), "lesions": 3},
 }
 WRONG_IN_THIS_VIEWER = "binary odd"
@@ -187,7 +192,7 @@ def test_what_the_rule_about_sizes_is_for(study: Mapping[str, Shown], viewer: Vi
 def test_a_brain_study_from_the_node_to_the_screen(
     archive: Orthanc, viewer: ViewerPage, tmp_path: Path
 ) -> None:
-    written = write_case("brain1", tmp_path / "study")
+    written = write_case("brain1", tmp_path / "study", orientation="axial")
     settings = Settings(node=NodeSettings(models_dir=ROOT / "models"))
     (result,) = process_folder(tmp_path / "study", tmp_path / "out", "brain-t1ce", settings)
     seg, sr = (tmp_path / "out" / f"brain-t1ce_{kind}.dcm" for kind in ("seg", "sr"))

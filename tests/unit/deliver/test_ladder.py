@@ -1,5 +1,6 @@
 """Which form of a result comes next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def peer(**options: object) -> Peer:
         ("rtstruct", "1", {"results": ["seg"]}, (), None),  # the settings have changed
         ("secondary_capture", "1", {}, (), None),
         ("secondary_capture", "", {"results": ["seg+secondary_capture", "rtstruct"]}, (), None),
+        ("labelmap", "1", {"results": ["labelmap", "rtstruct"]}, (), ["rtstruct"]),
+        ("labelmap", "1", {"results": ["auto", "none"]}, (), []),
+        ("seg", "", {"results": ["auto", "rtstruct"]}, (), ["rtstruct"]),
         ("key_object", "1", {}, (), []),
         ("comprehensive_3d", "", {}, (), ["comprehensive"]),
         ("comprehensive_3d", "", {}, ("comprehensive",), ["enhanced"]),
@@ -109,6 +113,50 @@ def test_without_settings_nothing_is_prepared() -> None:
     assert not ledger.replaced
 
 
+def test_a_label_map_takes_the_place_of_the_seg() -> None:
+    seg, report = delivery("seg"), delivery("comprehensive_3d", 2)
+    ledger = FakeLedger(seg, report)
+    asked = peer(results=["labelmap+fractional", "rtstruct"])
+    assert ladder(ledger).prepare(seg, asked) == {1, 2}
+    assert ledger.replaced == [(2, ["without_segments"]), (1, ["labelmap", "fractional"])]
+    assert ladder(ledger).prepare(delivery("labelmap", 3, stands_for="1.2.1"), asked) == frozenset()
+
+
+@pytest.mark.parametrize(("fits", "expected"), [(True, []), (False, [(1, ["labelmap"])])])
+def test_auto_asks_for_a_label_map_only_where_binary_is_read_wrongly(fits, expected) -> None:
+    def choose_form(of: Delivery, form: str) -> tuple[Evidence, ...]:
+        same = form == "auto" and fits
+        uid = of.sop_instance_uid if same else "2.1"
+        return (Evidence(kind=EvidenceKind.SEG, path=Path(form), sop_instance_uid=uid),)
+
+    ledger = FakeLedger()
+    chooser = Ladder(ledger=ledger, owner="me", make=choose_form, accepted=lambda _: {})
+    done = chooser.prepare(delivery("seg"), peer(results=["auto+rtstruct"]))
+    beside = ["rtstruct"]
+    assert ledger.replaced == [(number, forms + beside) for number, forms in expected]
+    assert ledger.beside == (beside if fits else [])
+    assert done == (frozenset() if fits else {1})
+
+
+def test_a_fractional_seg_is_on_no_ladder_though_its_class_is() -> None:
+    beside = replace(delivery("seg", 5), kind="fractional")
+    ledger = FakeLedger()
+    asked = peer(results=["labelmap+fractional", "rtstruct"])
+    assert ladder(ledger).prepare(beside, asked) == frozenset()
+    assert ladder(ledger).fall(beside, asked, "refused") == frozenset()
+    assert not ledger.replaced
+
+
+def test_a_report_that_was_changed_still_gets_the_wanted_class() -> None:
+    ledger = FakeLedger()
+    asked = peer(reports=["comprehensive", "enhanced"])
+    changed = delivery("comprehensive_3d", stands_for="1.2.9")
+    assert ladder(ledger).prepare(changed, asked) == {1}
+    assert ledger.replaced == [(1, ["comprehensive"])]
+    fallen = delivery("enhanced", stands_for="1.2.9")
+    assert ladder(ledger).prepare(fallen, asked) == frozenset()
+
+
 def test_forms_beside_the_first_are_added() -> None:
     ledger = FakeLedger()
     asked = peer(results=["seg+rtstruct"])
@@ -118,7 +166,19 @@ def test_forms_beside_the_first_are_added() -> None:
 
 @pytest.mark.parametrize(
     "results",
-    [["none", "seg"], ["rtstruct", "seg"], ["seg", "seg"], ["rtstruct+seg"], ["png"], [""]],
+    [
+        ["none", "seg"],
+        ["rtstruct", "seg"],
+        ["seg", "seg"],
+        ["rtstruct+seg"],
+        ["png"],
+        [""],
+        ["rtstruct", "labelmap"],
+        ["seg", "auto"],
+        ["seg+labelmap"],
+        ["fractional"],
+        ["seg+rtstruct+rtstruct"],
+    ],
 )
 def test_ladders_that_cannot_be_climbed_down_are_refused(results) -> None:
     with pytest.raises(ValidationError):

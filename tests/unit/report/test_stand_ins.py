@@ -13,7 +13,7 @@ from factories_report import (
     make_report,
     make_series,
 )
-from judges_dicom import dcentvfy_errors, dciodvfy_errors
+from judges_dicom import dcentvfy_errors, dciodvfy_errors, decode_with_dcmqi
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
@@ -28,6 +28,7 @@ from node.config.settings import ReportSettings
 from node.report.capture import read_capture
 from node.report.contours import trace_mask
 from node.report.key_object import build_key_object
+from node.report.labelmap import LABEL_MAP_STORAGE, build_labelmap, fits_binary_readers
 from node.report.rtstruct import build_rtstruct
 from node.report.secondary_capture import build_secondary_capture
 from node.report.sr_forms import recast_sr, without_segments
@@ -103,6 +104,37 @@ def test_structure_set_read_back_is_the_mask(tmp_path: Path, enhanced: bool) -> 
     volume = result.series.volume
     drawn = np.flatnonzero(result.labels.any(axis=(1, 2)))
     assert images == {(volume.source_uids[k], volume.source_frames[k]) for k in drawn}
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_label_map_is_the_mask_for_two_decoders(tmp_path: Path, enhanced: bool) -> None:
+    result = make_result(tmp_path, enhanced=enhanced)
+    path = save(build_labelmap(result.read("seg")), tmp_path / "labelmap.dcm")
+    made = dcmread(path)
+    assert made.SOPClassUID == made.file_meta.MediaStorageSOPClassUID == LABEL_MAP_STORAGE
+    slices = list(
+        zip(result.series.volume.source_uids, result.series.volume.source_frames, strict=True)
+    )
+    found = np.zeros_like(result.labels)
+    for pixels, group in zip(made.pixel_array, made.PerFrameFunctionalGroupsSequence, strict=True):
+        (item,) = group.DerivationImageSequence[0].SourceImageSequence
+        frame = int(item.get("ReferencedFrameNumber") or 1)
+        found[slices.index((item.ReferencedSOPInstanceUID, frame))] = pixels
+    assert np.array_equal(found, result.labels)
+    assert [segment.SegmentNumber for segment in made.SegmentSequence] == [1, 2]
+    decoded, astray = decode_with_dcmqi(path, tmp_path / "dcmqi", result.series.volume.geometry)
+    assert astray == 0
+    assert np.array_equal(decoded, result.labels)
+    assert dciodvfy_errors(path) == []
+    assert dcentvfy_errors([path, *result.series.paths]) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "fits"),
+    [(512, 512, True), (40, 48, True), (253, 251, False), (120, 45, False), (3, 8, False)],
+)
+def test_sizes_that_viewers_read_as_binary(rows: int, columns: int, fits: bool) -> None:
+    assert fits_binary_readers(rows, columns) is fits
 
 
 def test_structure_set_names_lesions_as_the_seg_does(result: Result) -> None:
@@ -224,13 +256,14 @@ def test_made_again_they_have_the_same_uids_and_bytes(result: Result, tmp_path: 
         capture = build_secondary_capture(read_capture(result.paths["capture"]), seg)
         made = {
             "rtstruct": build_rtstruct(seg),
+            "labelmap": build_labelmap(seg),
             "sc": capture,
             "ko": build_key_object(seg, capture),
             "sr": recast_sr(without_segments(sr), EnhancedSRStorage),
         }
         uids = {str(dataset.SOPInstanceUID) for dataset in made.values()}
         series = {str(dataset.SeriesInstanceUID) for dataset in made.values()}
-        assert len(uids | series) == 8
+        assert len(uids | series) == 10
         return [save(dataset, folder / name).read_bytes() for name, dataset in made.items()]
 
     assert make(tmp_path / "one") == make(tmp_path / "two")
@@ -245,6 +278,7 @@ def test_judges_find_no_error(result: Result, tmp_path: Path) -> None:
             "rtstruct": build_rtstruct(seg),
             "sc": capture,
             "ko": build_key_object(seg, capture),
+            "labelmap": build_labelmap(seg),
             "plain": without_segments(sr),
             "comprehensive": recast_sr(sr, ComprehensiveSRStorage),
             "enhanced": recast_sr(without_segments(sr), EnhancedSRStorage),

@@ -141,37 +141,39 @@ def alarm_text(alarm: Alarm, texts: Texts) -> str:
     """Return an alarm in words."""
     _, count, about = texts.gettext, alarm.count, alarm.about
     words = {
-        "process-down": _("Process {about} does not run."),
+        "process-down": _("Process %(about)s does not run.", about=about),
         "disk-soft": _("The disk is filling: new studies are asked to come later."),
         "disk-hard": _("The disk is full: nothing more is received."),
-        "bundle-missing": _("Model {about} is named by a rule and not there."),
+        "bundle-missing": _("Model %(about)s is named by a rule and not there.", about=about),
         "clock": _("The clock of this host is not synchronised."),
-        "peer-failing": _("Sending to {about} does not succeed; it is tried again."),
-        "certificate-ended": _("Certificate {about} has ended."),
+        "peer-failing": _("Sending to %(about)s does not succeed; it is tried again.", about=about),
+        "certificate-ended": _("Certificate %(about)s has ended.", about=about),
         "jobs-failed": texts.ngettext(
-            "{count} job failed and waits for a person.",
-            "{count} jobs failed and wait for a person.",
+            "%(n)s job failed and waits for a person.",
+            "%(n)s jobs failed and wait for a person.",
             count,
         ),
         "deliveries-failed": texts.ngettext(
-            "{count} object for {about} was given up.",
-            "{count} objects for {about} were given up.",
+            "%(n)s object for %(about)s was given up.",
+            "%(n)s objects for %(about)s were given up.",
             count,
+            about=about,
         ),
         "studies-rejected": texts.ngettext(
-            "{count} study could not be analysed in 24 hours.",
-            "{count} studies could not be analysed in 24 hours.",
+            "%(n)s study could not be analysed in 24 hours.",
+            "%(n)s studies could not be analysed in 24 hours.",
             count,
         ),
         "objects-refused": texts.ngettext(
-            "{count} object was refused in 24 hours.",
-            "{count} objects were refused in 24 hours.",
+            "%(n)s object was refused in 24 hours.",
+            "%(n)s objects were refused in 24 hours.",
             count,
         ),
         "certificate-ends": texts.ngettext(
-            "Certificate {about} ends in {count} day.",
-            "Certificate {about} ends in {count} days.",
+            "Certificate %(about)s ends in %(n)s day.",
+            "Certificate %(about)s ends in %(n)s days.",
             count,
+            about=about,
         ),
     }
-    return words[alarm.kind].format(about=about, count=count)
+    return words[alarm.kind]

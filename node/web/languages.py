@@ -1,37 +1,31 @@
 """In which language a person reads the page."""
 
-import gettext
-from functools import cache
-from pathlib import Path
-
 from fastapi import Request
 
+from node.language import LANGUAGES as KNOWN
+from node.language import Language, Words, choose_language, words_of
+from node.web.services import services_of
 from node.web.visitor import visitor_of
 
-LANGUAGES: dict[str, str] = {"en": "English", "zh": "中文"}
-CATALOGUES = Path(__file__).parents[1] / "locale"
+LANGUAGES: dict[Language, str] = {"en": "English", "zh": "中文"}
+"""As their readers call them."""
+assert set(LANGUAGES) == set(KNOWN), "every language has a name"
 
-Texts = gettext.NullTranslations
+Texts = Words
 
 
-@cache
-def texts_in(language: str) -> Texts:
-    """Return the texts of a language; English where there is no catalogue."""
-    return gettext.translation(
-        "onconode", localedir=CATALOGUES, languages=[language], fallback=True
+def texts_in(language: Language) -> Texts:
+    """Return the texts of a language."""
+    return words_of(language)
+
+
+def language_of(request: Request) -> Language:
+    """Return the user's language, else what the browser asks for, else that of ``node.yaml``."""
+    return choose_language(
+        visitor_of(request).language or None,
+        services_of(request).settings().node.report.language,
+        accept_language=request.headers.get("accept-language", ""),
     )
-
-
-def language_of(request: Request) -> str:
-    """Return the language that the user chose, else the first known one that the browser asks."""
-    chosen = visitor_of(request).language
-    if chosen in LANGUAGES:
-        return chosen
-    for wish in request.headers.get("accept-language", "").split(","):
-        wanted = wish.partition(";")[0].strip().partition("-")[0].lower()
-        if wanted in LANGUAGES:
-            return wanted
-    return "en"
 
 
 def texts_of(request: Request) -> Texts:

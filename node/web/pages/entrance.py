@@ -56,7 +56,7 @@ def log_in(
             told = _("Name or password is wrong.")
             return _ask(request, next=next, name=name, message=told)
         seconds = attempt.wait.total_seconds()
-        told = _("Too many failed logins. Try again in {time}.").format(time=age(seconds))
+        told = _("Too many failed logins. Try again in %(time)s.", time=age(seconds))
         response = _ask(
             request, next=next, name=name, message=told, status=HTTPStatus.TOO_MANY_REQUESTS
         )

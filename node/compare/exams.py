@@ -180,6 +180,7 @@ def _change(
         further_lesion_numbers=tuple(each.number for each in now[1:]),
         further_prior_tracking_uids=tuple(each.tracking_uid for each in then[1:]),
         is_target=any(each.tracking_uid in targets for each in then),
+        prior_segment_number=then[0].segment_number if then else None,
     )
 
 

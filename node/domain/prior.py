@@ -85,6 +85,8 @@ class PriorLesion:
         As the SR has them.
     points_lps_mm : ndarray of float64, shape (n, 3), read-only
         Middles of its voxels, in the frame of reference of the earlier examination.
+    segment_number : int or None
+        In the SEG of the earlier examination.
     """
 
     tracking_id: str
@@ -92,6 +94,7 @@ class PriorLesion:
     volume_ml: float
     long_axis_mm: float
     points_lps_mm: NDArray[np.float64]
+    segment_number: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points_lps_mm", read_only(self.points_lps_mm))
@@ -198,6 +201,8 @@ class LesionChange:
         The others of merged lesions.
     is_target : bool
         Whether its long axis counts in the sum of diameters.
+    prior_segment_number : int or None
+        In the SEG of the earlier result.
     """
 
     status: LesionStatus
@@ -214,6 +219,7 @@ class LesionChange:
     further_lesion_numbers: tuple[int, ...] = ()
     further_prior_tracking_uids: tuple[str, ...] = ()
     is_target: bool = False
+    prior_segment_number: int | None = None
 
     @property
     def volume_change(self) -> float | None:

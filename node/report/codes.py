@@ -4,7 +4,13 @@ import hashlib
 from types import MappingProxyType
 
 from node.domain.code import Code
+from node.domain.prior import Response
 from node.report.ibsi import IBSI_OF_FEATURE
+
+
+def _dcm(value: str, meaning: str) -> Code:
+    return Code(value=value, scheme="DCM", meaning=meaning)
+
 
 PRIVATE_SCHEME = "99ONCONODE"
 PRIVATE_SCHEME_NAME = "OncoNode private coding scheme"
@@ -39,6 +45,59 @@ PER_MILLIMETRE = Code(value="/mm", scheme="UCUM", meaning="per millimeter")
 PERCENT = Code(value="%", scheme="UCUM", meaning="Percent")
 HOUNSFIELD = Code(value="[hnsf'U]", scheme="UCUM", meaning="Hounsfield unit")
 NO_UNITS = Code(value="1", scheme="UCUM", meaning="no units")
+DAY = Code(value="d", scheme="UCUM", meaning="day")
+
+VOLUME_CHANGE = Code(
+    value="VOLUME_CHANGE",
+    scheme=PRIVATE_SCHEME,
+    meaning="Relative change of volume since the earlier examination",
+)
+LONG_AXIS_CHANGE = Code(
+    value="LONG_AXIS_CHANGE",
+    scheme=PRIVATE_SCHEME,
+    meaning="Relative change of long axis since the earlier examination",
+)
+EARLIER_VOLUME = Code(
+    value="EARLIER_VOLUME", scheme=PRIVATE_SCHEME, meaning="Volume in the earlier examination"
+)
+EARLIER_LONG_AXIS = Code(
+    value="EARLIER_LONG_AX", scheme=PRIVATE_SCHEME, meaning="Long axis in the earlier examination"
+)
+DOUBLING_TIME = Code(
+    value="DOUBLING_TIME", scheme=PRIVATE_SCHEME, meaning="Doubling time of the volume"
+)
+CHANGE = Code(value="CHANGE", scheme=PRIVATE_SCHEME, meaning="Change since the earlier examination")
+NEW = Code(value="7147002", scheme="SCT", meaning="New")
+INCREASE_IN_SIZE = Code(value="15454001", scheme="SCT", meaning="Increase in size")
+DECREASE_IN_SIZE = Code(value="19776001", scheme="SCT", meaning="Decrease in size")
+STABLE = Code(value="58158008", scheme="SCT", meaning="Stable")
+TARGET_LESION = Code(value="112074", scheme="DCM", meaning="Target Lesion at Baseline")
+NON_TARGET_LESION = Code(value="112075", scheme="DCM", meaning="Non-Target Lesion at Baseline")
+LESION_AT_BASELINE = Code(
+    value="AT_BASELINE", scheme=PRIVATE_SCHEME, meaning="Role of the lesion at baseline"
+)
+CURRENT_RESPONSE = Code(value="112048", scheme="DCM", meaning="Current Response")
+RESPONSE_METHOD = Code(value="112021", scheme="DCM", meaning="Response Evaluation Method")
+RECIST_1_1 = Code(value="126081", scheme="DCM", meaning="RECIST 1.1")
+
+# Context groups 6143 and 6144: response of target lesions, and of the others.
+TARGET_RESPONSES = MappingProxyType(
+    {
+        Response.COMPLETE: _dcm("112041", "Target Lesion Complete Response"),
+        Response.PARTIAL: _dcm("112042", "Target Lesion Partial Response"),
+        Response.PROGRESSIVE: _dcm("112043", "Target Lesion Progressive Disease"),
+        Response.STABLE: _dcm("112044", "Target Lesion Stable Disease"),
+    }
+)
+OTHER_RESPONSES = MappingProxyType(
+    {
+        Response.COMPLETE: _dcm("112045", "Non-Target Lesion Complete Response"),
+        Response.NON_CR_NON_PD: _dcm(
+            "112046", "Non-Target Lesion Incomplete Response or Stable Disease"
+        ),
+        Response.PROGRESSIVE: _dcm("112047", "Non-Target Lesion Progressive Disease"),
+    }
+)
 
 # Context group 100, as validators of TID 1500 accept it; the region is in the finding site.
 PROCEDURES = MappingProxyType(

@@ -127,9 +127,14 @@ def _describe_segments(report: Report) -> list[SegmentDescription]:
     if not report.segmentation.lesions:
         return [_describe(1, f"{model.finding_type.meaning} (none found)", model, None)]
     return [
-        _describe(lesion.number, f"Lesion {lesion.number}", model, lesion)
+        _describe(lesion.number, _label(lesion, report), model, lesion)
         for lesion in report.segmentation.lesions
     ]
+
+
+def _label(lesion: Lesion, report: Report) -> str:
+    """What viewers list: the name that a lesion has had since an earlier examination."""
+    return lesion.tracking_id if report.comparison else f"Lesion {lesion.number}"
 
 
 def _describe(

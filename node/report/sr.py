@@ -38,7 +38,9 @@ from node.report.provenance import (
     stamp,
 )
 from node.report.sources import complete_headers
-from node.report.sr_groups import absent_group, lesion_group, text_item
+from node.report.sr_change import earlier_documents, response_items, tell_comparison
+from node.report.sr_groups import MeasurementGroup, absent_group, lesion_group, vanished_group
+from node.report.sr_items import text_item
 from node.report.uids import PENDING_UID, seal_uids
 
 
@@ -88,7 +90,12 @@ def build_sr(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # foreign values: complained of on receipt
         built = kind(
-            evidence=[*headers, *([seg] if seg is not None else []), *pointing],
+            evidence=[
+                *headers,
+                *([seg] if seg is not None else []),
+                *pointing,
+                *earlier_documents(report.comparison),
+            ],
             content=content[0],
             series_instance_uid=PENDING_UID,
             series_number=settings.sr_series_number,
@@ -136,7 +143,7 @@ def _compose(
         raise ReportFault(f"{len(lesions)} lesions, findings for {sorted(findings)}")
     if lesions and seg is None:
         raise ReportFault("lesions were found but no segmentation shows them")
-    groups = [
+    groups: list[MeasurementGroup] = [
         lesion_group(
             lesion=lesion,
             finding=findings.get(lesion.number),
@@ -148,10 +155,14 @@ def _compose(
         for lesion in lesions
         if seg is not None
     ]
+    if not groups:
+        groups.append(absent_group(report, source_series_uid, evaluated))
+    gone = report.comparison.vanished if report.comparison else ()
+    groups += [group for each in gone if (group := vanished_group(each, report)) is not None]
     content = MeasurementReport(
         observation_context=_observer(report.model),
         procedure_reported=concept(_procedure(headers[0])),
-        imaging_measurements=groups or [absent_group(report, source_series_uid, evaluated)],
+        imaging_measurements=groups,
         title=dicom_codes.DCM.ImagingMeasurementReport,
     )
     content[0].ContentSequence.append(_conclusion(report, evaluated))
@@ -191,6 +202,7 @@ def _conclusion(report: Report, evaluated: str) -> ContainerContentItem:
     texts = (
         f"{'PARTIAL: ' * partial}{found} lesion{'' if found == 1 else 's'} found. {evaluated}",
         *(f"Limitation: {text}" for text in report.completeness.limitations if partial),
+        *(tell_comparison(report.comparison) if report.comparison else ()),
         *report.remarks,
         f"Limitations: {report.model.limitations}",
         f"AI result for {RESEARCH_NOTICE}; not verified by a person.",
@@ -205,6 +217,7 @@ def _conclusion(report: Report, evaluated: str) -> ContainerContentItem:
                 relationship_type=RelationshipTypeValues.CONTAINS,
             ),
         )
+    items += response_items(report.comparison)
     container.ContentSequence = ContentSequence(items)
     return container
 

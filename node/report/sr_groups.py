@@ -1,7 +1,7 @@
 """Measurement groups of the structured report: one for each lesion, or one that says "absent"."""
 
-import math
 from collections.abc import Mapping
+from typing import Any
 
 from highdicom.sr import (
     AlgorithmIdentification,
@@ -10,9 +10,7 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     ReferencedSegment,
-    RelationshipTypeValues,
     SourceSeriesForSegmentation,
-    TextContentItem,
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
@@ -21,13 +19,20 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from node.domain.code import Code
 from node.domain.finding import Finding
+from node.domain.prior import LesionChange
 from node.domain.prompt import Prompt
 from node.domain.report import ModelIdentity, Report
 from node.domain.segmentation import Lesion
 from node.domain.volume import Volume
 from node.report import codes
 from node.report.provenance import LONG_STRING, SHORT_TEXT, concept, plain_text, significant
+from node.report.sr_change import change_evaluations, change_measurements, time_point
+from node.report.sr_items import number_item, text_item
 from node.report.uids import derive_uid
+
+MeasurementGroup = (
+    VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+)
 
 
 def lesion_group(
@@ -53,6 +58,8 @@ def lesion_group(
         Gives the mean attenuation where it is a CT.
     """
     model = report.model
+    change = report.comparison.change_of(lesion.number) if report.comparison else None
+    evaluated = (_evaluate(finding) if finding else []) + change_evaluations(change)
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=lesion.tracking_uid, identifier=plain_text(lesion.tracking_id, LONG_STRING)
@@ -65,11 +72,12 @@ def lesion_group(
             segment_number=lesion.number,
             source_series=SourceSeriesForSegmentation(source_series_uid),
         ),
+        time_point_context=time_point(report.comparison),
         finding_type=concept(model.finding_type),
         finding_sites=[FindingSite(concept(model.anatomic_region))],
         algorithm_id=algorithm_items(model.segmenter_name, model),
-        measurements=_measure(lesion, finding, report, volume),
-        qualitative_evaluations=_evaluate(finding) if finding else None,
+        measurements=_measure(lesion, finding, report, volume) + change_measurements(change),
+        qualitative_evaluations=evaluated or None,
     )
     told = [finding.reason] if finding and finding.reason else []
     told += [_tell_prompt(prompt) for prompt in report.prompts_of.get(lesion.number, ())]
@@ -113,6 +121,52 @@ def absent_group(
     return group
 
 
+def vanished_group(change: LesionChange, report: Report) -> MeasurementGroup | None:
+    """Group of a lesion that was there before and is no more.
+
+    Beside groups of lesions it refers to its segment in the earlier result (PS3.16 TID 1411): a
+    validator expects all groups of a report to be alike. Beside none it needs no region (TID 1501).
+
+    Returns
+    -------
+    MeasurementGroup or None
+        None where the earlier result has no segment to refer to.
+    """
+    model, comparison = report.model, report.comparison
+    assert comparison is not None
+    told: dict[str, Any] = {
+        "tracking_identifier": TrackingIdentifier(
+            uid=change.tracking_uid, identifier=plain_text(change.tracking_id, LONG_STRING)
+        ),
+        "time_point_context": time_point(comparison),
+        "finding_type": concept(model.finding_type),
+        "finding_sites": [FindingSite(concept(model.anatomic_region))],
+        "algorithm_id": algorithm_items(model.segmenter_name, model),
+        "qualitative_evaluations": [
+            QualitativeEvaluation(concept(codes.PRESENCE), concept(codes.ABSENT))
+        ],
+    }
+    earlier = comparison.prior.segmentation
+    group: MeasurementGroup
+    if not report.segmentation.lesions:
+        group = MeasurementsAndQualitativeEvaluations(**told)
+    elif earlier is None or change.prior_segment_number is None:
+        return None
+    else:
+        group = VolumetricROIMeasurementsAndQualitativeEvaluations(
+            **told,
+            referenced_segment=ReferencedSegment(
+                sop_class_uid=earlier.sop_class_uid,
+                sop_instance_uid=earlier.sop_instance_uid,
+                segment_number=change.prior_segment_number,
+                source_series=SourceSeriesForSegmentation(comparison.prior.series_instance_uid),
+            ),
+        )
+    was = f"{change.volume_before_ml:.3f} ml, long axis {change.long_axis_before_mm:.2f} mm"
+    _add_comment(group[0], f"Found in the earlier examination ({was}); not found in this one.")
+    return group
+
+
 def algorithm_items(name: str, model: ModelIdentity) -> AlgorithmIdentification:
     """Content items that identify one part of a model (PS3.16 TID 4019)."""
     return AlgorithmIdentification(
@@ -124,23 +178,14 @@ def algorithm_items(name: str, model: ModelIdentity) -> AlgorithmIdentification:
     )
 
 
-def text_item(name: Code, text: str) -> TextContentItem:
-    """Free text that the report contains."""
-    return TextContentItem(
-        name=concept(name),
-        value=plain_text(text, SHORT_TEXT),
-        relationship_type=RelationshipTypeValues.CONTAINS,
-    )
-
-
 def _measure(
     lesion: Lesion, finding: Finding | None, report: Report, volume: Volume | None
 ) -> list[Measurement]:
     measured = [
-        _number(codes.VOLUME, round(lesion.volume_ml, 3), codes.MILLILITRE),
-        _number(codes.LONG_AXIS, round(lesion.long_axis_mm, 2), codes.MILLIMETRE),
-        _number(codes.SHORT_AXIS, round(lesion.short_axis_mm, 2), codes.MILLIMETRE),
-        _number(
+        number_item(codes.VOLUME, round(lesion.volume_ml, 3), codes.MILLILITRE),
+        number_item(codes.LONG_AXIS, round(lesion.long_axis_mm, 2), codes.MILLIMETRE),
+        number_item(codes.SHORT_AXIS, round(lesion.short_axis_mm, 2), codes.MILLIMETRE),
+        number_item(
             codes.MAXIMUM_3D_DIAMETER, round(lesion.maximum_3d_diameter_mm, 2), codes.MILLIMETRE
         ),
         _percentage(codes.SEGMENTATION_CONFIDENCE, lesion.mean_probability),
@@ -148,7 +193,9 @@ def _measure(
     if volume is not None and volume.modality == "CT":
         mean_hu = float(volume.voxels[report.segmentation.mask_of(lesion)].mean())
         measured.append(
-            _number(codes.ATTENUATION, round(mean_hu, 1), codes.HOUNSFIELD, derivation=codes.MEAN)
+            number_item(
+                codes.ATTENUATION, round(mean_hu, 1), codes.HOUNSFIELD, derivation=codes.MEAN
+            )
         )
     found = [number for number in measured if number is not None]
     return found + (_classified(finding, report.model) if finding else [])
@@ -178,29 +225,12 @@ def _measure_features(features: Mapping[str, float], model: ModelIdentity) -> li
         version=plain_text(model.version, LONG_STRING),
     )
     numbers = (
-        _number(codes.feature_code(name), significant(value), codes.feature_unit(name), extractor)
+        number_item(
+            codes.feature_code(name), significant(value), codes.feature_unit(name), extractor
+        )
         for name, value in features.items()
     )
     return [number for number in numbers if number is not None]
-
-
-def _number(
-    name: Code,
-    value: float,
-    unit: Code,
-    algorithm: AlgorithmIdentification | None = None,
-    derivation: Code | None = None,
-) -> Measurement | None:
-    """Return a NUM item; None for a value that is not a number, which DICOM cannot write."""
-    if not math.isfinite(value):
-        return None
-    return Measurement(
-        name=concept(name),
-        value=float(value),
-        unit=concept(unit),
-        algorithm_id=algorithm,
-        derivation=None if derivation is None else concept(derivation),
-    )
 
 
 def _percentage(
@@ -208,7 +238,7 @@ def _percentage(
 ) -> Measurement | None:
     if probability is None:
         return None
-    return _number(name, round(100 * probability, 1), codes.PERCENT, algorithm)
+    return number_item(name, round(100 * probability, 1), codes.PERCENT, algorithm)
 
 
 def _evaluate(finding: Finding) -> list[QualitativeEvaluation]:

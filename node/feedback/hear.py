@@ -18,10 +18,11 @@ from node.dicom.damage import DAMAGED
 from node.dicom.references import references_of
 from node.domain.errors import InputRejected, TryLater
 from node.domain.feedback import FeedbackKind, FeedbackSource, Opinion, Voice
+from node.domain.report import EvidenceKind
 from node.domain.study import InstanceRef
 from node.feedback.documents import RETENTION_EXPIRED, read_assessments, read_rejection
 from node.feedback.outlines import OwnOutlines, compare_outlines, read_own_outlines
-from node.feedback.own_results import OwnResult
+from node.feedback.own_results import OwnLesion, OwnResult
 from node.feedback.regions import DrawnRegion, read_segments, read_structures
 from node.feedback.voices import author_of, said_at, voice_of_document
 
@@ -184,6 +185,8 @@ def _outline_opinions(
             outline=each.agreement,
             result_sop_instance_uid=result.seg_uid,
         )
+        if each.lesion is not None and each.assessment:
+            yield _assess(common, result, each.lesion, each.assessment, each.voice)
 
 
 def _read_report(
@@ -192,21 +195,27 @@ def _read_report(
     assessed = read_assessments(dataset, result)
     if not assessed and references.isdisjoint(result.objects):
         return None
-    sr_uid = next((key for key, kind in result.objects.items() if kind == "sr"), "")
     return [
-        common(
-            kind=FeedbackKind.AGREE
-            if each.assessment == each.lesion.assessment
-            else FeedbackKind.CORRECTED_CLASS,
-            voice=voice_of_document(dataset),
-            tracking_uid=each.lesion.tracking_uid,
-            class_before=each.lesion.assessment,
-            class_after=each.assessment,
-            malignancy_probability=each.lesion.malignancy_probability,
-            result_sop_instance_uid=sr_uid,
-        )
+        _assess(common, result, each.lesion, each.assessment, voice_of_document(dataset))
         for each in assessed
     ]
+
+
+def _assess(
+    common: Common, result: OwnResult, lesion: OwnLesion, assessment: str, voice: Voice
+) -> Opinion:
+    agrees = assessment == lesion.assessment
+    return common(
+        kind=FeedbackKind.AGREE if agrees else FeedbackKind.CORRECTED_CLASS,
+        voice=voice,
+        tracking_uid=lesion.tracking_uid,
+        class_before=lesion.assessment,
+        class_after=assessment,
+        malignancy_probability=lesion.malignancy_probability,
+        result_sop_instance_uid=next(
+            (uid for uid, kind in result.objects.items() if kind == EvidenceKind.SR.value), ""
+        ),
+    )
 
 
 def _read_note(

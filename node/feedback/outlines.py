@@ -40,12 +40,15 @@ class OutlineOpinion:
         Number and name of the region, or of the regions, in the object.
     voice : Voice
     agreement : OutlineAgreement
+    assessment : str
+        Class that the regions name by their codes; empty if none, or several.
     """
 
     lesion: OwnLesion | None
     region: str
     voice: Voice
     agreement: OutlineAgreement
+    assessment: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,15 +60,19 @@ class OwnOutlines:
 
 
 def read_own_outlines(result: OwnResult) -> OwnOutlines | None:
-    """Read the segmentation of a result; None if there is none, or its file is gone.
+    """Read the segmentation of a result; None if it has no lesion.
 
     Raises
     ------
+    FileNotFoundError
+        If its file is gone: what was drawn cannot be called missed then.
     OSError, KeyError, ValueError, InputRejected
         If the file cannot be read.
     """
-    if result.seg_path is None or not result.lesions:
+    if not result.lesions:
         return None
+    if result.seg_path is None:
+        raise FileNotFoundError(result.seg_uid)
     dataset = dcmread(result.seg_path)
     lattice = read_frame_grid(dataset)
     return OwnOutlines(
@@ -156,6 +163,7 @@ def _measure(
     figures = measure_masks(masks[0], masks[1], outlines.lattice.spacing_mm)
     voxel_ml = outlines.lattice.voxel_volume_mm3 / 1000
     counts = masks.sum(axis=(1, 2, 3))
+    classes = {region.assessment for region, _, _ in parts}
     return OutlineOpinion(
         lesion=lesion,
         region=", ".join(f"{region.number} {region.name}".strip() for region, _, _ in parts),
@@ -169,6 +177,7 @@ def _measure(
             reader_ml=float(counts[0] * voxel_ml),
             is_resampled=any(is_other for _, _, is_other in parts),
         ),
+        assessment=classes.pop() if len(classes) == 1 else "",
     )
 
 

@@ -8,8 +8,9 @@ Conventions
   the nearest voxel of the region's own lattice does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,26 @@ from node.assemble.regions import Nature
 from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_REGIONS
 from node.domain.errors import InputRejected
 from node.domain.feedback import Voice
+from node.domain.finding import BENIGN, MALIGNANT
 from node.domain.geometry import Geometry
-from node.feedback.voices import voice_of_segment, voice_of_structure
+from node.feedback.voices import code_of, voice_of_segment, voice_of_structure
 from node.volume.frame_grid import read_frame_grid
 from node.volume.resample import resample_labels
 from node.volume.rtstruct import Outline, rasterise_outline, read_outlines
 from node.volume.seg import find_marked_voxels
+
+CLASSES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("14799000", "SCT"): MALIGNANT.meaning,  # Neoplasm, Secondary
+        ("363346000", "SCT"): MALIGNANT.meaning,  # Malignant neoplastic disease
+        ("3898006", "SCT"): BENIGN.meaning,  # Neoplasm, benign
+        ("20376005", "SCT"): BENIGN.meaning,  # Benign neoplastic disease
+    }
+)
+"""Segmented property types that name a class (PS3.16 CID 7159, and SNOMED CT's own disorders).
+
+"Neoplasm, Primary" (86049000) is none of them: tools set it by default.
+"""
 
 Voxels = NDArray[np.int64]
 
@@ -45,6 +60,8 @@ class DrawnRegion:
     name : str
     tracking_uid : str
         Empty if the object tells none.
+    assessment : str
+        Malignant or Benign where the object's codes say so, else empty.
     nature : Nature
         Whether it is a lesion, by its name and codes.
     voice : Voice
@@ -56,6 +73,7 @@ class DrawnRegion:
     number: int
     name: str
     tracking_uid: str
+    assessment: str
     nature: Nature
     voice: Voice
     frame_of_reference_uid: str
@@ -99,6 +117,7 @@ def read_segments(dataset: Dataset) -> Iterator[DrawnRegion]:
             number=number,
             name=name,
             tracking_uid=str(segment.get("TrackingUID") or ""),
+            assessment=CLASSES.get(code_of(segment.get("SegmentedPropertyTypeCodeSequence")), ""),
             nature=judge_label(name, nature_of_segment(segment)),
             voice=voice_of_segment(segment),
             frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
@@ -143,6 +162,7 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
             number=outline.number,
             name=outline.name,
             tracking_uid="",
+            assessment="",
             nature=judge_label(outline.name, natures.get(outline.number, Nature.UNTOLD)),
             voice=voice_of_structure(structures[outline.number]),
             frame_of_reference_uid=outline.frame_of_reference_uid

@@ -1,0 +1,394 @@
+"""What people send about results, by dcmtk's storescu to a real listener, is heard and measured."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from factories_labels import square, write_rtstruct
+from factories_opinions import write_human_seg, write_human_sr, write_rejection
+from factories_receive import storescu
+from factories_report import SeriesOnDisk, axes, make_labels, make_report, make_series
+from peers_dcmtk import free_port
+from pydicom import dcmread
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+from node.bootstrap.assembling import Assembler
+from node.bootstrap.hearing import Hearing
+from node.bootstrap.parts import Parts
+from node.config.settings import (
+    AssembleSettings,
+    NodeSettings,
+    ReportSettings,
+    RoutingRule,
+    SeriesMatch,
+    Settings,
+)
+from node.domain.feedback import Feedback, FeedbackKind, FeedbackSource, Voice
+from node.domain.finding import BENIGN, MALIGNANT
+from node.jobs.job import DeliveryState, Job
+from node.jobs.state import JobState
+from node.receive.scp import Listener
+from node.report.write import write_evidence
+from node.storage.clock import utc_now
+
+SHAPE = (9, 48, 40)
+GRID = axes(shape=SHAPE, rotation_deg=(10, 5, 20))
+"""Oblique: nothing may hold along the axes of the patient only."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node with a delivered result of two lesions, the first malignant, the second benign."""
+
+    parts: Parts
+    listener: Listener
+    series: SeriesOnDisk
+    labels: np.ndarray
+    job: Job
+    folder: Path
+
+    def send(self, *paths: Path) -> None:
+        storescu(self.listener.port, "-aet", "VIEWER", *paths)
+
+    def hear(self) -> tuple[Feedback, ...]:
+        """Hear what came; return what is current, by lesion."""
+        Hearing(self.parts).tick()
+        found = self.parts.feedback.list()
+        return tuple(sorted(found, key=lambda each: each.opinion.tracking_uid or ""))
+
+    def said(self, *paths: Path) -> tuple[Feedback, ...]:
+        self.send(*paths)
+        return self.hear()
+
+    def outcomes(self) -> set[str]:
+        """What became of the objects that are no results."""
+        with self.parts.engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT outcome FROM heard_objects").all()
+        return {row[0] for row in rows}
+
+    def result(self, kind: str) -> Path:
+        (path,) = {each.path for each in self.deliveries() if each.kind == kind}
+        return path
+
+    def deliveries(self) -> list[Any]:
+        return self.parts.ledger.deliveries(self.job.job_id)
+
+    def tracking_uid(self, number: int) -> str:
+        lesions: list[dict[str, Any]] = self.job.result["lesions"]
+        return str(lesions[number - 1]["tracking_uid"])
+
+    def assemble(self) -> None:
+        while Assembler(self.parts).tick():
+            pass
+
+
+def work(parts: Parts, series: SeriesOnDisk, labels: np.ndarray, folder: Path) -> Job:
+    """Do what a worker and the outbox do, with a mask that is given."""
+    job = parts.ledger.claim("worker")
+    assert job is not None
+    report = make_report(series.volume, labels)
+    evidence = write_evidence(
+        report,
+        series.volume,
+        source_paths=list(series.paths),
+        out_dir=folder / "results",
+        prefix="x",
+        settings=ReportSettings(),
+    )
+    findings = {finding.lesion_number: finding for finding in report.findings}
+    result = {
+        "bundle": {"name": "b", "version": "1", "digest": "5f" * 32},
+        "lesions": [
+            {
+                "number": lesion.number,
+                "tracking_uid": lesion.tracking_uid,
+                "assessment": findings[lesion.number].assessment.meaning,
+                "malignancy_probability": findings[lesion.number].malignancy_probability,
+            }
+            for lesion in report.segmentation.lesions
+        ],
+        "evidence": [
+            {
+                "kind": item.kind.value,
+                "file": item.path.name,
+                "sop_class_uid": item.sop_class_uid,
+                "sop_instance_uid": item.sop_instance_uid,
+                "series_instance_uid": item.series_instance_uid,
+            }
+            for item in evidence
+        ],
+    }
+    parts.ledger.finish(job.job_id, "worker", evidence=evidence, result=result)
+    for delivery in parts.ledger.claim_deliveries("outbox"):
+        parts.ledger.delivery_done(delivery.delivery_id, "outbox")
+    done = parts.ledger.get(job.job_id)
+    assert done.state is JobState.DELIVERED
+    return done
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    node = NodeSettings(
+        port=free_port(),
+        data_dir=tmp_path / "data",
+        models_dir=tmp_path / "models",
+        assemble=AssembleSettings(quiet_time_s=0),
+    )
+    rule = RoutingRule(
+        name="mr", match=SeriesMatch(modality=("MR",)), bundle="b", destinations=("pacs",)
+    )
+    parts = Parts(settings=Settings(node=node, routing=(rule,)))
+    listener = Listener(settings=node, peers=(), store=parts.store, spool=parts.spool)
+    listener.start()
+    try:
+        series = make_series(tmp_path / "study", GRID)
+        labels = make_labels(SHAPE, 2)
+        storescu(listener.port, *series.paths)
+        while Assembler(parts).tick():
+            pass
+        job = work(parts, series, labels, tmp_path)
+        yield Site(parts, listener, series, labels, job, tmp_path)
+    finally:
+        listener.stop()
+        parts.engine.dispose()
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    return float(2 * (first & second).sum() / (first.sum() + second.sum()))
+
+
+def moved(mask: np.ndarray, *, rows: int = 1) -> np.ndarray:
+    """By voxels down the columns; nothing wraps round in the test masks."""
+    return np.roll(mask, rows, axis=1)
+
+
+def test_a_seg_moved_by_a_voxel_is_measured_lesion_by_lesion(site: Site) -> None:
+    masks = [moved(site.labels == number) for number in (1, 2)]
+    path = site.folder / "human.dcm"
+    uid = write_human_seg(path, site.series, masks)
+    found = site.said(path)
+    assert {each.opinion.tracking_uid for each in found} == {
+        site.tracking_uid(1),
+        site.tracking_uid(2),
+    }
+    for each in found:
+        number = 1 if each.opinion.tracking_uid == site.tracking_uid(1) else 2
+        own, reader = site.labels == number, masks[number - 1]
+        outline = each.opinion.outline
+        assert outline is not None
+        assert outline.dice == pytest.approx(dice(own, reader), abs=1e-9)
+        voxel_ml = GRID.voxel_volume_mm3 / 1000
+        assert outline.reader_ml == pytest.approx(reader.sum() * voxel_ml)
+        assert outline.node_ml == pytest.approx(own.sum() * voxel_ml)
+        assert outline.hd95_mm == pytest.approx(GRID.spacing_mm[1], abs=0.5)
+        assert not outline.is_resampled
+        opinion = each.opinion
+        assert (opinion.kind, opinion.source) == (
+            FeedbackKind.CORRECTED_MASK,
+            FeedbackSource.SEG,
+        )
+        assert (opinion.author, opinion.voice) == ("Reader^Anna", Voice.PERSON)
+        assert (opinion.job_id, opinion.sop_instance_uid) == (site.job.job_id, uid)
+        assert opinion.result_sop_instance_uid == dcmread(site.result("seg")).SOPInstanceUID
+    assert site.parts.spool.feedback_path(uid).is_file()
+
+
+def test_a_seg_on_another_grid_is_carried_over_in_patient_space(site: Site) -> None:
+    """The same boxes on pixels of half the size and twice as many slices: nearly the same."""
+    z, y, x = (n / 2 for n in GRID.spacing_mm)
+    fine = replace_spacing(GRID, (z, y, x), tuple(2 * n for n in SHAPE))
+    series = make_series(site.folder / "fine", fine, headers={"SeriesInstanceUID": "1.2.3.4"})
+    mask = np.kron(site.labels == 1, np.ones((2, 2, 2), bool)).astype(bool)
+    path = site.folder / "human.dcm"
+    write_human_seg(path, series, [mask])
+    (each,) = site.said(path)
+    outline = each.opinion.outline
+    assert outline is not None
+    assert outline.is_resampled
+    assert each.opinion.tracking_uid == site.tracking_uid(1)
+    assert outline.dice == pytest.approx(1.0, abs=1e-9)
+
+
+def replace_spacing(grid: Any, spacing_mm: tuple[float, ...], shape: tuple[int, ...]) -> Any:
+    """The same box of the patient in finer voxels: outer edges stay where they are."""
+    steps = grid.direction * np.array(spacing_mm)
+    corner = grid.to_lps((-0.5, -0.5, -0.5))
+    return type(grid)(affine=np.column_stack([steps, corner + steps.sum(axis=1) / 2]), shape=shape)
+
+
+def test_the_class_of_a_seg_flips(site: Site) -> None:
+    path = site.folder / "human.dcm"
+    benign = codes.SCT.Neoplasm.__class__("3898006", "SCT", "Neoplasm, benign")
+    write_human_seg(path, site.series, [site.labels == 1], property_type=benign)
+    found = {each.opinion.kind: each.opinion for each in site.said(path)}
+    flip = found[FeedbackKind.CORRECTED_CLASS]
+    assert (flip.class_before, flip.class_after, flip.is_class_flip) == (
+        "Malignant",
+        "Benign",
+        True,
+    )
+    outline = found[FeedbackKind.CORRECTED_MASK].outline
+    assert outline is not None
+    assert outline.dice == 1.0
+
+
+def test_a_report_agrees_with_one_lesion_and_corrects_the_other(site: Site) -> None:
+    path = site.folder / "sr.dcm"
+    write_human_sr(path, site.series, site.result("seg"), {1: BENIGN, 2: BENIGN})
+    found = {each.opinion.tracking_uid: each.opinion for each in site.said(path)}
+    first, second = (found[site.tracking_uid(number)] for number in (1, 2))
+    assert (first.kind, first.is_class_flip) == (FeedbackKind.CORRECTED_CLASS, True)
+    assert (second.kind, second.is_class_flip) == (FeedbackKind.AGREE, False)
+    assert first.malignancy_probability == pytest.approx(0.8763)
+    assert first.source is FeedbackSource.SR
+
+
+def test_contours_of_a_structure_set_are_measured(site: Site) -> None:
+    """A rectangle round rows and columns on three slices: its voxels are known by themselves."""
+    mask = np.zeros(SHAPE, bool)
+    mask[0:3, 12:21, 13:21] = True
+    contours = [square(GRID, k, (12, 20), (13, 20)) for k in range(3)]
+    path = site.folder / "rt.dcm"
+    far = [square(GRID, k, (40, 45), (2, 6)) for k in (6, 7, 8)]
+    write_rtstruct(path, site.series, {"GTV 1": contours, "Brain": contours, "GTV 2": far})
+    found = site.said(path)
+    (hit,) = (each.opinion for each in found if each.opinion.tracking_uid)
+    own = site.labels == (1 if hit.tracking_uid == site.tracking_uid(1) else 2)
+    assert hit.outline is not None
+    assert hit.outline.dice == pytest.approx(dice(own, mask), abs=1e-9)
+    assert hit.outline.dice > 0.3
+    (missed,) = (each.opinion for each in found if not each.opinion.tracking_uid)
+    assert missed.region == "3 GTV 2"
+    assert missed.outline is not None
+    assert missed.outline.dice == 0.0
+    assert missed.outline.reader_ml == pytest.approx(
+        3 * 6 * 5 * GRID.voxel_volume_mm3 / 1000, rel=1e-6
+    )
+
+
+def test_the_same_object_counts_once_and_a_later_one_supersedes(site: Site) -> None:
+    first, second = site.folder / "first.dcm", site.folder / "second.dcm"
+    write_human_seg(first, site.series, [moved(site.labels == 1)], headers=said_on("20250101"))
+    write_human_seg(second, site.series, [site.labels == 1], headers=said_on("20250102"))
+    assert len(site.said(first)) == 1
+    assert len(site.said(first)) == 1
+    hearing = Hearing(site.parts)
+    assert hearing.tick() == 0
+    site.send(second)
+    assert (hearing.tick(), hearing.tick()) == (1, 0)
+    (current,) = site.parts.feedback.list()
+    assert current.opinion.outline is not None
+    assert (current.version, current.opinion.outline.dice) == (2, 1.0)
+    assert len(site.parts.feedback.list(superseded=True)) == 2
+
+
+def said_on(date: str) -> dict[str, str]:
+    return {"ContentDate": date, "ContentTime": "120000"}
+
+
+def test_own_results_that_come_back_are_no_opinion(site: Site) -> None:
+    """As they were sent, and as a PACS may have changed their UIDs."""
+    copies = []
+    for kind in ("seg", "sr"):
+        dataset = dcmread(site.result(kind))
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        dataset.SeriesInstanceUID = generate_uid()
+        dataset.Manufacturer = "Some PACS"
+        copies.append(site.folder / f"copy-{kind}.dcm")
+        dataset.save_as(copies[-1], enforce_file_format=True)
+    assert site.said(site.result("seg"), site.result("sr"), *copies) == ()
+    assert site.outcomes() == {"own"}
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_another_study_or_frame_of_reference_is_ignored(site: Site, keyword: str) -> None:
+    path = site.folder / "human.dcm"
+    write_human_seg(path, site.series, [site.labels == 1], headers={keyword: generate_uid()})
+    assert site.said(path) == ()
+    assert "opinion" not in site.outcomes()
+
+
+def test_other_algorithms_are_heard_but_are_no_people(site: Site) -> None:
+    path = site.folder / "other.dcm"
+    write_human_seg(path, site.series, [site.labels == 1], algorithm="AUTOMATIC")
+    (each,) = site.said(path)
+    assert each.opinion.voice is Voice.ALGORITHM
+    assert site.parts.feedback.list(voice=Voice.PERSON) == ()
+
+
+@pytest.mark.parametrize("code", ["113001", "113037"])
+def test_a_rejection_note_ends_the_sending(site: Site, code: str) -> None:
+    path = site.folder / "note.dcm"
+    write_rejection(path, [site.result("seg")], title=(code, "Rejected"))
+    (each,) = site.said(path)
+    assert each.opinion.kind is FeedbackKind.REJECTION
+    assert code in each.opinion.comment
+    site.parts.ledger.send_again(site.job.job_id)
+    sent = site.parts.ledger.claim_deliveries("outbox")
+    assert [delivery.kind for delivery in sent] == ["sr"]
+
+
+def test_a_rejection_withdraws_what_waits(site: Site) -> None:
+    ledger = site.parts.ledger
+    ledger.send_again(site.job.job_id)
+    path = site.folder / "note.dcm"
+    write_rejection(path, [site.result("seg"), site.result("sr")])
+    assert len(site.said(path)) == 2
+    assert ledger.claim_deliveries("outbox") == []
+    assert {each.state for each in site.deliveries()} == {DeliveryState.REPLACED}
+    assert ledger.get(site.job.job_id).state is JobState.DELIVERED
+
+
+def test_other_notes_and_notes_on_images_reject_nothing(site: Site) -> None:
+    notes = [site.folder / "interest.dcm", site.folder / "images.dcm"]
+    write_rejection(notes[0], [site.result("seg")], title=("113000", "Of Interest"))
+    write_rejection(notes[1], [site.series.paths[0]])
+    assert site.said(*notes) == ()
+    assert site.outcomes() == {"silent", "unrelated"}
+
+
+def test_nothing_that_is_said_makes_new_work(site: Site) -> None:
+    """Corrections come, and everything comes back once more: the queue stays empty."""
+    seg, sr, note = (site.folder / f"{name}.dcm" for name in ("seg", "sr", "note"))
+    write_human_seg(seg, site.series, [moved(site.labels == 1)])
+    write_human_sr(sr, site.series, site.result("seg"), {1: MALIGNANT})
+    write_rejection(note, [site.result("sr")])
+    everything = [seg, sr, note, site.result("seg"), site.result("sr"), *site.series.paths]
+    for _ in range(2):
+        heard = site.said(*everything)
+        site.assemble()
+        assert len(heard) == 3
+        assert [job.job_id for job in site.parts.ledger.list()] == [site.job.job_id]
+        assert site.parts.ledger.claim("worker") is None
+    assert not site.parts.store.quiet_studies(before=utc_now() + timedelta(days=1))
+
+
+def test_what_cannot_be_read_is_told_and_asked_no_more(site: Site) -> None:
+    path = site.folder / "human.dcm"
+    write_human_seg(path, site.series, [site.labels == 1])
+    dataset = dcmread(path)
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        del frame.PlanePositionSequence
+    dataset.save_as(path)
+    assert site.said(path) == ()
+    assert site.outcomes() == {"unreadable"}
+
+
+def test_opinions_stay_when_the_files_are_gone(site: Site) -> None:
+    path = site.folder / "human.dcm"
+    uid = write_human_seg(path, site.series, [site.labels == 1])
+    site.said(path)
+    shutil.rmtree(site.folder / "results")
+    other = site.folder / "later.dcm"
+    write_human_seg(other, site.series, [site.labels == 1], author="Reader^Bob")
+    found = {each.opinion.sop_instance_uid: each.opinion for each in site.said(other)}
+    assert found[uid].outline is not None
+    assert found[uid].outline.dice == 1.0
+    assert len(found) == 1  # nothing is left to compare the later one with
+    assert site.outcomes() == {"opinion", "unreadable"}

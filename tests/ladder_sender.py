@@ -17,6 +17,7 @@ from node.domain.report import Evidence
 from node.jobs.job import DeliveryState
 from node.jobs.ledger import Ledger
 from node.jobs.state import JobState
+from node.language import Readers
 from node.report.write import write_evidence
 from node.storage.database import open_database, sqlite_url
 from node.storage.negotiations import NegotiationStore
@@ -26,7 +27,9 @@ from tests.contract.stopped_clock import StoppedClock
 QUICK = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=1)
 
 
-def make_result(folder: Path, *, shape: tuple[int, int, int] = (6, 24, 32)) -> tuple[Evidence, ...]:
+def make_result(
+    folder: Path, *, shape: tuple[int, int, int] = (6, 24, 32), readers: Readers | None = None
+) -> tuple[Evidence, ...]:
     """Make what the worker makes of a study with two lesions."""
     series = make_series(folder / "images", axes(shape=shape))
     return write_evidence(
@@ -36,6 +39,7 @@ def make_result(folder: Path, *, shape: tuple[int, int, int] = (6, 24, 32)) -> t
         out_dir=folder / "out",
         prefix="x",
         settings=ReportSettings(),
+        readers=readers,
     )
 
 
@@ -49,6 +53,7 @@ class Sender:
     destination: str = "pacs"
     settings: DeliverSettings = QUICK
     attempts: int = 6
+    language: str = ""
     clock: StoppedClock = field(default_factory=StoppedClock)
 
     def __post_init__(self) -> None:
@@ -61,7 +66,11 @@ class Sender:
             now=self.clock,
         )
         self.negotiations = NegotiationStore(self.engine)
-        maker = StandInMaker(ledger=self.ledger, spool=Spool(self.folder / "spool"))
+        maker = StandInMaker(
+            ledger=self.ledger,
+            spool=Spool(self.folder / "spool"),
+            language_of=lambda _: self.language,
+        )
         self.ladder = Ladder(
             ledger=self.ledger, owner="d", make=maker.make, accepted=self.negotiations.accepted
         )

@@ -1,5 +1,6 @@
 """Whom and what the report is about, from the header of a source image."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -35,17 +36,20 @@ def read_identity(header: Dataset, words: Words) -> Identity:
         For dates and sex.
     """
     sexes = {"M": words.gettext("male"), "F": words.gettext("female"), "O": words.gettext("other")}
-    number = str(header.get("SeriesNumber") or "")
-    description = str(header.get("SeriesDescription") or "")
+
+    def text_of(keyword: str) -> str:
+        return _clean(str(header.get(keyword) or ""))
+
+    told = (text_of(each) for each in ("Modality", "SeriesNumber", "SeriesDescription"))
     return Identity(
         name=tell_name(header.get("PatientName")),
-        patient_id=str(header.get("PatientID") or ""),
+        patient_id=text_of("PatientID"),
         birth_date=_tell_date(header.get("PatientBirthDate"), words),
-        sex=sexes.get(str(header.get("PatientSex") or ""), ""),
-        accession_number=str(header.get("AccessionNumber") or ""),
+        sex=sexes.get(text_of("PatientSex"), ""),
+        accession_number=text_of("AccessionNumber"),
         study_date=_tell_date(header.get("StudyDate"), words),
-        study=str(header.get("StudyDescription") or ""),
-        series=" ".join(part for part in (str(header.Modality), number, description) if part),
+        study=text_of("StudyDescription"),
+        series=" ".join(part for part in told if part),
     )
 
 
@@ -58,12 +62,19 @@ def tell_name(name: PersonName | str | None) -> str:
     """
     if not name:
         return ""
-    groups = PersonName(name)
-    letters = _order(groups.alphabetic)
-    characters = _order(groups.ideographic)
+    groups = [_clean(group) for group in (*str(name).split("="), "")]
+    letters, characters = map(_order, groups[:2])
     if characters and is_drawable(characters):
         return f"{characters} ({letters})" if letters else characters
     return letters or characters
+
+
+_ESCAPE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
+
+
+def _clean(text: str) -> str:
+    """Take out escape sequences (ISO 2022), which pydicom leaves in front of GB 2312."""
+    return _ESCAPE.sub("", text)
 
 
 def _order(group: str) -> str:

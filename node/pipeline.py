@@ -12,16 +12,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import structlog
 
 from node.classify.model import Classifier
 from node.classify.predict import AbstainRule, classify_lesion
 from node.classify.projection import PROJECTION_FILE, Projection
+from node.compare.exams import compare_exams
 from node.config.settings import ReportSettings
+from node.domain.errors import InputRejected
 from node.domain.features import FeatureVector
 from node.domain.finding import Finding
 from node.domain.intake import Intake
 from node.domain.model_facts import TrainingCloud
-from node.domain.prior import Comparison
+from node.domain.prior import Comparison, PriorResult
 from node.domain.prompt import Prompt
 from node.domain.report import Evidence, Report
 from node.domain.segmentation import Segmentation
@@ -44,6 +47,8 @@ from node.segment.nodule_patches import NoduleInputSpec
 from node.segment.preprocess import InputSpec
 from node.volume.read import read_volume
 from node.volume.resample_channels import resample_channel
+
+log = structlog.get_logger()
 
 WARN_BELOW_COVERAGE = 0.9
 """Share of the reference's tissue that another role should show."""
@@ -140,8 +145,10 @@ class Case:
         ``volume`` and, on its grid, those of the companions, in the order of the bundle's roles.
     prompts_of : mapping of int to tuple of Prompt
         Lesion number -> the prompts that led to it.
+    prior : PriorResult or None
+        Of an earlier examination, where one was found.
     comparison : Comparison or None
-        With an earlier examination, where one was found.
+        With it.
     triage_rule : TriageRule
         Which results are flagged.
     triage : Triage
@@ -168,6 +175,7 @@ class Case:
     prompts_of: Mapping[int, tuple[Prompt, ...]] = field(default_factory=dict)
     features: tuple[FeatureVector, ...] = ()
     findings: tuple[Finding, ...] = ()
+    prior: PriorResult | None = None
     comparison: Comparison | None = None
     triage_rule: TriageRule = field(default_factory=TriageRule)
     triage: Triage = field(default_factory=Triage)
@@ -280,6 +288,32 @@ def classify(case: Case) -> Case:
     return replace(case, findings=tuple(findings))
 
 
+def compare(case: Case) -> Case:
+    """Compare with an earlier result, where one was found; what fails there is a remark."""
+    if case.prior is None:
+        return case
+    assert case.volume is not None
+    assert case.segmentation is not None
+    images: Volume | None = None
+    told: tuple[str, ...] = ()
+    try:
+        images = read_volume(case.prior.series) if case.prior.series else None
+    except InputRejected as rejected:
+        told = (f"earlier images cannot be read: {rejected.problems[0].found}",)
+    try:
+        compared = compare_exams(case.volume, case.segmentation, case.prior, images)
+    except (RuntimeError, ValueError, ArithmeticError) as error:
+        log.warning("comparison.failed", error=type(error).__name__)
+        told += ("the comparison with the earlier examination failed",)
+        return replace(case, warnings=(*case.warnings, *told))
+    return replace(
+        case,
+        segmentation=compared.segmentation,
+        comparison=compared.comparison,
+        warnings=(*case.warnings, *told),
+    )
+
+
 def report(case: Case) -> Case:
     """Write SEG, SR and overlay; the SEG is decoded again and compared with the mask."""
     assert case.volume is not None
@@ -337,6 +371,7 @@ STAGES: tuple[tuple[str, Stage], ...] = (
     ("segment", segment),
     ("radiomics", measure),
     ("classify", classify),
+    ("compare", compare),
     ("report", report),
 )
 

@@ -31,7 +31,7 @@ from node.report.verify import decode_frames
 
 LOOPBACK = "127.0.0.1"
 NODE_AE, ARCHIVE_AE, MODALITY_AE = "ONCONODE", "ARCHIVE", "MODALITY"
-STAGES = ("load", "read", "segment", "radiomics", "classify", "report")
+STAGES = ("load", "read", "segment", "radiomics", "classify", "compare", "report")
 LOOK_INTERVAL_S = 0.1
 MARKER = "onconode-demo"
 

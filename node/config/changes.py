@@ -24,6 +24,7 @@ LIVE = frozenset(
         "jobs.segment_timeout_s",
         "jobs.radiomics_timeout_s",
         "jobs.classify_timeout_s",
+        "jobs.compare_timeout_s",
         "jobs.report_timeout_s",
         "deliver.acse_timeout_s",
         "deliver.dimse_timeout_s",

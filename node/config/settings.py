@@ -161,6 +161,7 @@ class JobSettings(Frozen):
     segment_timeout_s: float = Field(3600, gt=0)
     radiomics_timeout_s: float = Field(3600, gt=0)
     classify_timeout_s: float = Field(900, gt=0)
+    compare_timeout_s: float = Field(900, gt=0)
     report_timeout_s: float = Field(1800, gt=0)
 
     @property
@@ -172,6 +173,7 @@ class JobSettings(Frozen):
             "segment": self.segment_timeout_s,
             "radiomics": self.radiomics_timeout_s,
             "classify": self.classify_timeout_s,
+            "compare": self.compare_timeout_s,
             "report": self.report_timeout_s,
         }
 

@@ -16,7 +16,7 @@ from node.web.alarms import Alarm, Condition, list_alarms
 from node.web.services import Services
 
 OF_LATE = timedelta(hours=24)
-STAGES = ("load", "read", "segment", "radiomics", "classify", "report")
+STAGES = ("load", "read", "segment", "radiomics", "classify", "compare", "report")
 """Of a running job, in their order; ``load`` until the first one begins."""
 
 

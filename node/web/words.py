@@ -23,6 +23,7 @@ def step_words(request: Request) -> dict[str, str]:
         "segment": _("segmenting"),
         "radiomics": _("measuring"),
         "classify": _("classifying"),
+        "compare": _("comparing with the earlier examination"),
         "report": _("reporting"),
         "sending": _("sending"),
         "delivered": _("delivered"),

@@ -62,5 +62,6 @@ def test_all_misfits_are_told_at_once(bundle):
 
 
 def test_the_walk_is_as_documented():
-    assert [name for name, _ in STAGES] == ["read", "segment", "radiomics", "classify", "report"]
+    names = ["read", "segment", "radiomics", "classify", "compare", "report"]
+    assert [name for name, _ in STAGES] == names
     assert np.all([callable(stage) for _, stage in STAGES])

@@ -20,6 +20,7 @@ _IDENTITY = {
     "StudyDescription": 0x00081030,
     "PatientName": 0x00100010,
     "PatientID": PATIENT_ID,
+    "IssuerOfPatientID": 0x00100021,
     "PatientBirthDate": 0x00100030,
     "PatientSex": PATIENT_SEX,
 }
@@ -34,6 +35,8 @@ class StudyIdentity:
     patient_id, patient_name, birth_date, sex : str
         The name as written, components parted by ``^``; the date as YYYYMMDD.
     accession_number, study_date, description : str
+    issuer : str
+        Of the Patient ID: which hospital gave it.
     """
 
     patient_id: str = ""
@@ -43,6 +46,7 @@ class StudyIdentity:
     accession_number: str = ""
     study_date: str = ""
     description: str = ""
+    issuer: str = ""
 
 
 def read_patient_id(path: Path) -> str:
@@ -68,6 +72,7 @@ def read_identity(path: Path) -> StudyIdentity:
         accession_number=texts.get("AccessionNumber", ""),
         study_date=texts.get("StudyDate", ""),
         description=texts.get("StudyDescription", ""),
+        issuer=texts.get("IssuerOfPatientID", ""),
     )
 
 

@@ -17,10 +17,11 @@ How a page is added
 
 What every template has
 -----------------------
-``_`` and ``ngettext`` (texts of the reader's language), ``language``, ``visitor`` (``name``,
-``role``, ``may("operator")``), ``csrf_token``, ``settings`` (of the node), ``environment``,
-``navigation``, ``static(name)`` (address of a file of ``static/``), and the filters ``moment``
-(time of day in the reader's words), ``age`` (seconds as ``3 min``), ``size`` (bytes).
+``_`` and ``ngettext`` (texts of the reader's language), ``retell`` (a sentence of a result in that
+language), ``language``, ``visitor`` (``name``, ``role``, ``may("operator")``), ``csrf_token``,
+``settings`` (of the node), ``environment``, ``navigation``, ``static(name)`` (address of a file of
+``static/``), and the filters ``moment`` (time of day in the reader's words), ``age`` (seconds as
+``3 min``), ``size`` (bytes).
 
 A form begins with ``<input type="hidden" name="csrf_token" value="{{ csrf_token }}">``; requests of
 htmx carry the token by themselves (``hx-headers`` of ``body``). An upload (multipart) must carry it

@@ -49,6 +49,7 @@ def render_text(request: Request, template: str, /, **context: Any) -> str:
     own = {
         "_": texts.gettext,
         "ngettext": texts.ngettext,
+        "retell": texts.retell,
         "language": language,
         "visitor": visitor,
         "csrf_token": visitor.csrf_token,

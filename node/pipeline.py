@@ -8,6 +8,7 @@ finds its lesions.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,7 +27,7 @@ from node.domain.intake import Intake
 from node.domain.model_facts import TrainingCloud
 from node.domain.prior import Comparison, PriorResult
 from node.domain.prompt import Prompt
-from node.domain.report import Evidence, Report
+from node.domain.report import Evidence, EvidenceKind, Report
 from node.domain.segmentation import Segmentation
 from node.domain.study import InstanceRef, Series
 from node.domain.triage import Triage, TriageRule, decide_triage
@@ -39,6 +40,7 @@ from node.registry.figures import read_figures
 from node.registry.fit import check_all_fit
 from node.registry.golden import GoldenInput, GoldenOutput, compare_golden, read_golden
 from node.registry.manifest import ClassifierEntry
+from node.report.messages.write import write_messages
 from node.report.write import write_evidence
 from node.segment.lesions import LesionSpec, find_lesions
 from node.segment.network import Network
@@ -153,6 +155,8 @@ class Case:
         Which results are flagged.
     triage : Triage
         The flags.
+    messages : frozenset of EvidenceKind
+        Which messages are written beside the objects: ``ORU``, ``FHIR``.
     warnings : tuple of str
         What a reader should know of this case, in sentences.
     seconds : dict of str to float
@@ -179,6 +183,7 @@ class Case:
     comparison: Comparison | None = None
     triage_rule: TriageRule = field(default_factory=TriageRule)
     triage: Triage = field(default_factory=Triage)
+    messages: frozenset[EvidenceKind] = frozenset()
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -321,27 +326,39 @@ def report(case: Case) -> Case:
     triage = decide_triage(
         case.segmentation.lesions, case.findings, case.comparison, case.triage_rule
     )
+    told = Report(
+        segmentation=case.segmentation,
+        findings=case.findings,
+        model=case.toolbox.bundle.identity,
+        prompts_of=case.prompts_of,
+        remarks=(*tell_roles(case), *case.warnings),
+        completeness=case.intake.completeness,
+        predecessor=case.intake.predecessor,
+        comparison=case.comparison,
+        figures=read_figures(case.toolbox.bundle),
+        cloud=_locate(case),
+        triage=triage,
+    )
+    source_paths = [instance.path for instance in case.series.instances]
     evidence = write_evidence(
-        Report(
-            segmentation=case.segmentation,
-            findings=case.findings,
-            model=case.toolbox.bundle.identity,
-            prompts_of=case.prompts_of,
-            remarks=(*tell_roles(case), *case.warnings),
-            completeness=case.intake.completeness,
-            predecessor=case.intake.predecessor,
-            comparison=case.comparison,
-            figures=read_figures(case.toolbox.bundle),
-            cloud=_locate(case),
-            triage=triage,
-        ),
+        told,
         case.volume,
-        source_paths=[instance.path for instance in case.series.instances],
+        source_paths=source_paths,
         pointing_paths=[instance.path for instance in case.pointing],
         out_dir=case.out_dir,
         prefix=case.prefix,
         settings=case.settings,
         readers=case.readers,
+    )
+    evidence += write_messages(
+        told,
+        case.volume,
+        kinds=case.messages,
+        evidence=evidence,
+        source_paths=source_paths,
+        out_dir=case.out_dir,
+        prefix=case.prefix,
+        at=datetime.now(UTC),
     )
     return replace(case, evidence=evidence, triage=triage)
 

@@ -19,6 +19,7 @@ from node.bootstrap.readers import readers_of
 from node.bootstrap.roles import roles_of
 from node.config.settings import PartChoice, ReportSettings, RoutingRule, SeriesMatch, Settings
 from node.domain.errors import InputRejected, Problem
+from node.domain.report import MESSAGES, EvidenceKind
 from node.domain.study import Study
 from node.domain.triage import TriageRule
 from node.language import Language, Readers
@@ -37,6 +38,7 @@ def process_folder(
     seeds: Seeds | None = None,
     *,
     explain: bool = False,
+    messages: bool = False,
     papers: Collection[Language] = (),
 ) -> list[dict[str, Any]]:
     """Process every study of a folder as the node would.
@@ -56,6 +58,8 @@ def process_folder(
         Points for bundles that refine what somebody points at, instead of the study's objects.
     explain : bool
         Write ``*_explain.png``, too: the lesions among those of the training.
+    messages : bool
+        Write ``*_oru.hl7`` and ``*_fhir.json``, too, as receivers of messages get them.
     papers : collection of {"en", "zh"}
         Languages of further PDF reports, besides what the settings ask for.
 
@@ -83,6 +87,7 @@ def process_folder(
         triage=TriageRule(**settings.node.triage.model_dump()),
         seeds=seeds,
         explain=explain,
+        messages=MESSAGES if messages else frozenset(),
         readers=readers_of(settings, papers=papers),
     )
     results = []
@@ -111,6 +116,7 @@ class _Run:
     triage: TriageRule
     seeds: Seeds | None = None
     explain: bool = False
+    messages: frozenset[EvidenceKind] = frozenset()
     toolboxes: dict[str, Toolbox] = field(default_factory=dict)
 
     def toolbox(self, name: str) -> Toolbox:
@@ -143,6 +149,7 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
             settings=run.report,
             readers=run.readers,
             triage_rule=run.triage,
+            messages=run.messages,
         )
     )
     picture = write_explanation(case) if run.explain else None

@@ -15,6 +15,7 @@ from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, sources_of
 from node.bootstrap.readers import readers_of
 from node.config.load import load_settings
+from node.deliver.addressees import addressees, messages_for
 from node.domain.errors import InputRejected, Problem, SetupFault
 from node.domain.prompt import Prompt
 from node.domain.study import InstanceRef, Series
@@ -132,12 +133,22 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             prefix=toolbox.bundle.manifest.name,
             settings=parts.settings.node.report,
             readers=readers_of(parts.settings, job.destinations),
+            messages=messages_for(
+                peer for peer in parts.settings.peers if peer.name in job.destinations
+            ),
             triage_rule=TriageRule(**parts.settings.node.triage.model_dump()),
         ),
         on_stage=lease.enter_stage,
     )
     result = summarize_case(case)
-    parts.ledger.finish(job_id, owner, evidence=case.evidence, result=result)
+    peers = {peer.name: peer for peer in parts.settings.peers}
+    parts.ledger.finish(
+        job_id,
+        owner,
+        evidence=case.evidence,
+        result=result,
+        goes_to=addressees(peers, case.triage),
+    )
     for other in results.iterdir():
         if other != attempt and parts.ledger.get(job_id).result == result:
             shutil.rmtree(other)

@@ -75,6 +75,13 @@ def process(
             "trained on, by PCA and t-SNE.",
         ),
     ] = False,
+    messages: Annotated[
+        bool,
+        typer.Option(
+            "--messages",
+            help="Write *_oru.hl7 (HL7 v2) and *_fhir.json (FHIR R4), too.",
+        ),
+    ] = False,
     pdf: Annotated[
         list[str] | None,
         typer.Option(
@@ -104,6 +111,7 @@ def process(
         invocation_of(ctx).settings,
         seeds,
         explain=explain,
+        messages=messages,
         papers=_languages(pdf),
     )
     for result in results:

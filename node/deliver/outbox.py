@@ -1,7 +1,7 @@
 """Carries due deliveries to their peers and writes down in the ledger what became of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -190,12 +190,9 @@ def _send(
     if not paths:
         return
     on_outcome = partial(batch.take_outcome, peer)
-    if peer.dicomweb is not None and peer.dicomweb.store:
-        from node.deliver.stow import store_objects  # loads an HTTP client
-
-        store_objects(
-            paths, peer=peer, settings=settings, on_outcome=on_outcome, wanted=batch.is_wanted
-        )
+    send = _sender_of(peer)
+    if send is not None:
+        send(paths, peer=peer, settings=settings, on_outcome=on_outcome, wanted=batch.is_wanted)
         return
     send_objects(
         paths,
@@ -207,3 +204,20 @@ def _send(
         wanted=batch.is_wanted,
         also_propose=tuple(CLASS_OF_FORM.values()) if batch.ladder is not None else (),
     )
+
+
+def _sender_of(peer: Peer) -> Callable[..., object] | None:
+    """Return what sends to a peer in another way than by DIMSE; loaded where it is needed."""
+    if peer.hl7 is not None:
+        from node.deliver.mllp import send_messages
+
+        return send_messages
+    if peer.fhir is not None:
+        from node.deliver.fhir import send_bundles
+
+        return send_bundles
+    if peer.dicomweb is not None and peer.dicomweb.store:
+        from node.deliver.stow import store_objects
+
+        return store_objects
+    return None

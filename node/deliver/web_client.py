@@ -14,7 +14,7 @@ from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset
 
 from node.config.secrets import read_secret
-from node.config.settings import DeliverSettings, Peer
+from node.config.settings import DeliverSettings, Peer, WebService
 from node.dicom.damage import DAMAGED
 from node.domain.errors import SetupFault, TryLater
 
@@ -145,21 +145,43 @@ def open_client(
     web = peer.dicomweb
     if web is None:
         raise SetupFault(f"{peer.name}: peers.yaml names no dicomweb url")
-    session = BoundedSession(on_answer)
-    session.trust_env = False
+    session = open_session(web, on_answer=on_answer)
     # where no other is asked for: in what STOW-RS is answered
     session.headers["Accept"] = "application/dicom+json, application/dicom+xml;q=0.5, */*;q=0.1"
-    if web.ca_file:
-        session.verify = web.ca_file
-    if web.token_file:
-        session.auth = BearerToken(read_secret(web.token_file))
-    elif web.username:
-        password = read_secret(web.password_file) if web.password_file else ""
-        session.auth = (web.username, password)
-    timeout_s = settings.acse_timeout_s or 60.0, settings.dimse_timeout_s or 600.0
-    client = DICOMwebClient(url=web.url, session=session, timeout=timeout_s, permissive_uid=True)
+    client = DICOMwebClient(
+        url=web.url, session=session, timeout=timeouts_of(settings), permissive_uid=True
+    )
     client.set_http_retry_params(retry=False)  # the outbox tries again, and writes it down
     return client
+
+
+def open_session(
+    service: WebService, *, on_answer: Callable[[requests.Response], object] = lambda _: None
+) -> BoundedSession:
+    """Return a session that proves who the node is; nothing is sent yet.
+
+    Neither proxies nor credentials are taken from the environment.
+
+    Raises
+    ------
+    SetupFault
+        If a secret cannot be read.
+    """
+    session = BoundedSession(on_answer)
+    session.trust_env = False
+    if service.ca_file:
+        session.verify = service.ca_file
+    if service.token_file:
+        session.auth = BearerToken(read_secret(service.token_file))
+    elif service.username:
+        password = read_secret(service.password_file) if service.password_file else ""
+        session.auth = (service.username, password)
+    return session
+
+
+def timeouts_of(settings: DeliverSettings) -> tuple[float, float]:
+    """Return how long a connection, and then an answer, may take, in seconds."""
+    return settings.acse_timeout_s or 60.0, settings.dimse_timeout_s or 600.0
 
 
 @contextmanager

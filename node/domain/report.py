@@ -110,6 +110,12 @@ class EvidenceKind(StrEnum):
     LABELMAP = "labelmap"
     FRACTIONAL = "fractional"
     PARAMETRIC_MAP = "parametric_map"
+    ORU = "oru"
+    FHIR = "fhir"
+
+
+MESSAGES = frozenset({EvidenceKind.ORU, EvidenceKind.FHIR})
+"""Told to a RIS or a FHIR server; no DICOM objects."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from node.jobs.backoff import Backoff
 from node.jobs.commitments import Commitments
 from node.jobs.job import Job
 from node.jobs.memory import WAITS, Room, find_room
+from node.jobs.outbox import GoesTo
 from node.jobs.rows import STAGE, WAIT, job_of, locked_job, move, note
 from node.jobs.state import JobEvent, JobState
 from node.storage.clock import utc_now
@@ -158,12 +159,19 @@ class Claims(Commitments):
             return True
 
     def finish(
-        self, job_id: str, owner: str, *, evidence: Sequence[Evidence], result: Mapping[str, Any]
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        evidence: Sequence[Evidence],
+        result: Mapping[str, Any],
+        goes_to: GoesTo = lambda _destination, _item: True,
     ) -> Job:
         """Record results and what is to be sent, in one transaction.
 
         Objects that a destination has accepted before are not sent again. An owner that lost the
-        lease changes nothing and gets the job as it is.
+        lease changes nothing and gets the job as it is. ``goes_to`` keeps from a destination what
+        is not for it.
         """
         now = self._now()
         with writing(self._engine) as session:
@@ -173,7 +181,7 @@ class Claims(Commitments):
             row.result = dict(result)
             row.error = ""
             row.problems = []
-            is_open = self._enqueue(session, row, evidence, at=now)
+            is_open = self._enqueue(session, row, evidence, at=now, goes_to=goes_to)
             move(session, row, JobEvent.FINISH if is_open else JobEvent.FINISH_EMPTY, at=now)
             return job_of(row)
 

@@ -35,6 +35,8 @@ from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
 log = structlog.get_logger()
 
 Clock = Callable[[], datetime]
+GoesTo = Callable[[str, Evidence], bool]
+"""Name of a destination and a piece of a result -> whether it is sent there."""
 
 DOCUMENTS = frozenset({EvidenceKind.SR.value, EvidenceKind.KO.value})
 """They refer to the other objects of a result, and are sent once those are decided."""
@@ -209,7 +211,13 @@ class Outbox:
         """Hook: a destination has accepted an object; a plain outbox asks for nothing more."""
 
     def _enqueue(
-        self, session: Session, job: JobRow, evidence: Sequence[Evidence], *, at: datetime
+        self,
+        session: Session,
+        job: JobRow,
+        evidence: Sequence[Evidence],
+        *,
+        at: datetime,
+        goes_to: GoesTo,
     ) -> bool:
         """Link a job to a delivery for each object and destination; tell whether any is open."""
         session.execute(delete(JobDeliveryRow).where(JobDeliveryRow.job_id == job.job_id))
@@ -219,7 +227,8 @@ class Outbox:
         is_open = False
         for destination in sorted(set(job.destinations)):
             for item in objects:
-                is_open |= link_delivery(session, job, destination, item, at=at)
+                if goes_to(destination, item):
+                    is_open |= link_delivery(session, job, destination, item, at=at)
         return is_open
 
     def _resend(self, session: Session, job_id: str, *, at: datetime) -> bool:

@@ -86,35 +86,68 @@ def build_sr(
     """
     headers = complete_headers(sources)
     content = _compose(report, headers, seg, volume)
+    seen = [*headers, *([seg] if seg is not None else []), *pointing]
+    partial = f"Incomplete study: {report.completeness.missing or 'some'} images missing"
+    return make_document(
+        content,
+        evidence=[*seen, *earlier_documents(report.comparison)],
+        sources=sources,
+        model=report.model,
+        settings=settings,
+        partial=partial if report.completeness.is_partial else "",
+        previous_versions=_predecessors(report),
+    )
+
+
+def make_document(
+    content: MeasurementReport,
+    *,
+    evidence: Sequence[Dataset],
+    sources: Sequence[Dataset],
+    model: ModelIdentity,
+    settings: ReportSettings,
+    partial: str = "",
+    previous_versions: list[Dataset] | None = None,
+) -> Dataset:
+    """Make the SR document around its content.
+
+    Parameters
+    ----------
+    content : MeasurementReport
+    evidence : sequence of Dataset
+        Headers, as ``complete_headers`` gives them, of everything that was looked at.
+    sources : sequence of Dataset
+        Headers of the images as they were read.
+    model : ModelIdentity
+    settings : ReportSettings
+    partial : str
+        Why it is PARTIAL; empty for a complete one.
+    previous_versions : list of Dataset, optional
+        The document that it takes the place of.
+    """
     kind = ComprehensiveSR if settings.comprehensive_sr else Comprehensive3DSR
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # foreign values: complained of on receipt
         built = kind(
-            evidence=[
-                *headers,
-                *([seg] if seg is not None else []),
-                *pointing,
-                *earlier_documents(report.comparison),
-            ],
+            evidence=evidence,
             content=content[0],
             series_instance_uid=PENDING_UID,
             series_number=settings.sr_series_number,
             sop_instance_uid=PENDING_UID,
             instance_number=1,
-            series_description=series_description("SR", report.model),
-            is_complete=not report.completeness.is_partial,
-            previous_versions=_predecessors(report),
+            series_description=series_description("SR", model),
+            is_complete=not partial,
+            previous_versions=previous_versions,
             is_final=False,
             is_verified=False,
             requested_procedures=_requested_procedures(sources[0]),
             coding_schemes=_coding_schemes(),
             specific_character_set=None,
-            **equipment_of(report.model),
+            **equipment_of(model),
         )
-    if report.completeness.is_partial:
-        told = f"Incomplete study: {report.completeness.missing or 'some'} images missing"
-        built.CompletionFlagDescription = plain_text(told, LONG_STRING)
-    stamp(built, sources=sources, model=report.model)
+    if partial:
+        built.CompletionFlagDescription = plain_text(partial, LONG_STRING)
+    stamp(built, sources=sources, model=model)
     seal_uids(built, kind="sr")
     return built
 
@@ -160,8 +193,8 @@ def _compose(
     gone = report.comparison.vanished if report.comparison else ()
     groups += [group for each in gone if (group := vanished_group(each, report)) is not None]
     content = MeasurementReport(
-        observation_context=_observer(report.model),
-        procedure_reported=concept(_procedure(headers[0])),
+        observation_context=observer_of(report.model),
+        procedure_reported=concept(procedure_of(headers[0])),
         imaging_measurements=groups,
         title=dicom_codes.DCM.ImagingMeasurementReport,
     )
@@ -169,14 +202,16 @@ def _compose(
     return content
 
 
-def _procedure(header: Dataset) -> Code:
+def procedure_of(header: Dataset) -> Code:
+    """Return the procedure that a report on such images is about."""
     modality = str(header.get("Modality"))
     if modality not in codes.PROCEDURES:
         raise ReportFault(f"no procedure code for modality {modality}")
     return codes.PROCEDURES[modality]
 
 
-def _observer(model: ModelIdentity) -> ObservationContext:
+def observer_of(model: ModelIdentity) -> ObservationContext:
+    """Return the node and its model as the observer."""
     return ObservationContext(
         observer_device_context=ObserverContext(
             observer_type=dicom_codes.DCM.Device,

@@ -1,6 +1,7 @@
 """What a Dask worker does with one job: read, segment, measure, classify, report, record."""
 
 import shutil
+from contextlib import ExitStack
 from functools import cache
 
 import structlog
@@ -13,6 +14,7 @@ from node.bootstrap.following import ConfigFollower
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, sources_of
+from node.bootstrap.priors.looking import look_in_archives
 from node.bootstrap.readers import readers_of
 from node.config.load import load_settings
 from node.deliver.addressees import addressees, messages_for
@@ -99,9 +101,10 @@ def run_job(job_id: str, owner: str) -> None:
             timeouts_s=jobs.stage_timeouts_s,
             silent_s=max(SILENT_S, SILENT_LEASES * jobs.lease_s),
         ) as lease,
+        ExitStack() as fetched,
     ):
         try:
-            _work(parts, job_id, owner, lease)
+            _work(parts, job_id, owner, lease, fetched)
         except LeaseLost:
             log.warning("job.abandoned")
         except Exception as error:  # noqa: BLE001 - the boundary: the failure table decides
@@ -111,7 +114,9 @@ def run_job(job_id: str, owner: str) -> None:
             record_failure(parts.ledger, job_id, owner, error)
 
 
-def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
+def _work(
+    parts: Parts, job_id: str, owner: str, lease: LeaseKeeper, fetched: ExitStack
+) -> None:
     job = parts.ledger.get(job_id)
     lease.enter_stage("load")
     toolbox = _toolbox(job.bundle)
@@ -119,6 +124,7 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
     series, companions = _read_series(parts, job, toolbox)
     prompts, pointing = _read_prompts(parts, job, series, toolbox)
     # Each claim writes to a folder of its own; the one that keeps the lease is the one that counts.
+    found = look_in_archives(parts, job, series, toolbox.bundle.identity, fetched=fetched)
     results = parts.spool.results_dir(job_id)
     attempt = results / owner.rpartition("/")[2]
     case = run_stages(
@@ -128,6 +134,8 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper) -> None:
             prompts=prompts,
             pointing=pointing,
             intake=job.intake,
+            prior=found.prior,
+            warnings=found.remarks,
             toolbox=toolbox,
             out_dir=attempt,
             prefix=toolbox.bundle.manifest.name,

@@ -31,6 +31,7 @@ LIVE = frozenset(
         "deliver.maximum_pdu_bytes",
         "deliver.commitment_wait_s",
         "deliver.commitment_timeout_s",
+        "priors",
         "report",
         "feedback",
         "triage",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from node.config.settings import OWN_ARCHIVE
 from node.config.document import Document, Location, read_document
 from node.config.settings import JobSettings, NodeSettings
 from node.domain.errors import Problem
@@ -58,15 +59,26 @@ def check_peers(peers: Document, node: Document) -> Iterator[Problem]:
             )
 
 
+ASKED = (("assemble", "ask_peers", ()), ("priors", "look_in", (OWN_ARCHIVE,)))
+"""Where ``node.yaml`` names archives that are asked, and what else may stand there."""
+
+
 def check_asked(peers: Document, node: Document) -> Iterator[Problem]:
-    """Peers that are asked for counts are known."""
-    section = node.value.get("assemble") if isinstance(node.value, dict) else None
-    asked = section.get("ask_peers") if isinstance(section, dict) else None
+    """Peers that are asked for counts, or for earlier examinations, are known."""
+    for section, key, others in ASKED:
+        yield from _check_asked(peers, node, section, key, others)
+
+
+def _check_asked(
+    peers: Document, node: Document, part: str, key: str, others: Sequence[str]
+) -> Iterator[Problem]:
+    section = node.value.get(part) if isinstance(node.value, dict) else None
+    asked = section.get(key) if isinstance(section, dict) else None
     entries = [entry for _, entry in list_entries(peers, "peers") if "name" in entry]
     known = [str(entry["name"]) for entry in entries if not {"hl7", "fhir"} & set(entry)]
     for i, name in enumerate(asked if isinstance(asked, list) and peers.readable else []):
-        if isinstance(name, str) and name not in known:
-            place = node.place(("assemble", "ask_peers", i))
+        if isinstance(name, str) and name not in (*known, *others):
+            place = node.place((part, key, i))
             yield _unknown("unknown-peer", place, name, known, "peers.yaml")
 
 

@@ -213,6 +213,19 @@ class TriageSettings(Frozen):
     new_lesion_long_axis_mm: float = Field(5, ge=0)
 
 
+OWN_ARCHIVE = "own"
+"""Stands for the node's own archive among the names of peers."""
+
+
+class PriorsSettings(Frozen):
+    """Where earlier examinations are looked for, to compare with."""
+
+    look_in: tuple[Name, ...] = ()
+    timeout_s: float = Field(120, gt=0, le=600)
+    maximum_studies: int = Field(10, ge=1, le=1000)
+    fetch: Literal["get", "move"] = "get"
+
+
 class DiskSettings(Frozen):
     """Room on the disk of ``data_dir``; the hard mark is ``receive.minimum_free_disk_mb``."""
 
@@ -310,6 +323,7 @@ class NodeSettings(Frozen):
     jobs: JobSettings = JobSettings()
     deliver: DeliverSettings = DeliverSettings()
     report: ReportSettings = ReportSettings()
+    priors: PriorsSettings = PriorsSettings()
     triage: TriageSettings = TriageSettings()
     disk: DiskSettings = DiskSettings()
     log: LogSettings = LogSettings()
@@ -507,6 +521,7 @@ class RoutingRule(Frozen):
     at lesions, for bundles that refine them; without it, organs are left out by their usual names.
     ``part`` says which echo, b-value, phase ... is taken of a series that holds several.
     ``priority`` comes before that of the sender; without both a study is routine.
+    ``compare: false`` looks for no earlier examinations, whatever ``priors`` says.
     """
 
     name: Name
@@ -517,6 +532,7 @@ class RoutingRule(Frozen):
     prompt_labels: tuple[Text, ...] = ()
     part: PartChoice = PartChoice()
     priority: Lane | None = None
+    compare: bool = True
 
 
 class Settings(Frozen):

@@ -54,7 +54,8 @@ def use_of(peer: Peer, settings: Settings, *, is_named: bool, send: bool) -> Use
     Test objects go to peers that get results anyhow, and to one that a person named.
     """
     gets_results = any(peer.name in rule.destinations for rule in settings.routing)
-    is_called = gets_results or is_named or peer.name in settings.node.assemble.ask_peers
+    asked = {*settings.node.assemble.ask_peers, *settings.node.priors.look_in}
+    is_called = gets_results or is_named or peer.name in asked
     return Use(
         gets_results=gets_results,
         is_called=is_called,

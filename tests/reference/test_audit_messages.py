@@ -22,6 +22,7 @@ STUDY = events.StudyShare(
     instances={"1.2.840.10008.5.1.4.1.1.2": 3, "1.2.840.10008.5.1.4.1.1.4": 1},
     patient_id="PAT-1",
 )
+JANE = people.person("jane", address="192.0.2.7")
 DESTINATION = NODE.participant(role=codes.DESTINATION, is_requestor=False)
 
 MESSAGES: dict[str, tuple[AuditMessage, str]] = {
@@ -66,6 +67,23 @@ MESSAGES: dict[str, tuple[AuditMessage, str]] = {
             NODE, user=people.person("jane", address="192.0.2.7"), objects=3, refused=1
         ),
         "110107",
+    ),
+    "person-in": (people.user_logged_in(NODE, user=JANE), "110114"),
+    "person-refused": (
+        people.user_logged_in(NODE, user=JANE, failure="name or password wrong"),
+        "110114",
+    ),
+    "person-out": (people.user_logged_out(NODE, user=JANE), "110114"),
+    "person-looks": (people.study_viewed(NODE, user=JANE, study=STUDY), "110103"),
+    "person-acts": (
+        people.work_changed(NODE, user=JANE, study=STUDY, what="retry of job 1"),
+        "110111",
+    ),
+    "person-rights": (
+        people.security_changed(
+            NODE, user=JANE, kind=codes.ROLES_CHANGED, subject="bert", what="role admin"
+        ),
+        "110113",
     ),
     "query": (
         people.studies_queried(

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from node.config.settings import OWN_ARCHIVE
 from node.config.document import Document, Location, read_document
-from node.config.settings import JobSettings, NodeSettings
+from node.config.settings import OWN_ARCHIVE, JobSettings, NodeSettings
 from node.domain.errors import Problem
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})  # noqa: S104 - compared with, nothing binds here

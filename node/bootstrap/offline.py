@@ -15,6 +15,8 @@ from node.assemble.select import sort_study
 from node.assemble.validate import check_all_series
 from node.bootstrap.explain import write_explanation
 from node.bootstrap.pointing import Seeds, find_prompts, needs_prompts, sources_of
+from node.bootstrap.priors.finding import FoundPrior
+from node.bootstrap.priors.looking import look_in_folders
 from node.bootstrap.readers import readers_of
 from node.bootstrap.roles import roles_of
 from node.config.settings import PartChoice, ReportSettings, RoutingRule, SeriesMatch, Settings
@@ -37,6 +39,7 @@ def process_folder(
     settings: Settings,
     seeds: Seeds | None = None,
     *,
+    priors: Sequence[Path] = (),
     explain: bool = False,
     messages: bool = False,
     papers: Collection[Language] = (),
@@ -56,6 +59,8 @@ def process_folder(
     settings : Settings
     seeds : Seeds, optional
         Points for bundles that refine what somebody points at, instead of the study's objects.
+    priors : sequence of Path
+        Folders, or structured reports, of earlier examinations to compare with.
     explain : bool
         Write ``*_explain.png``, too: the lesions among those of the training.
     messages : bool
@@ -86,6 +91,7 @@ def process_folder(
         report=settings.node.report,
         triage=TriageRule(**settings.node.triage.model_dump()),
         seeds=seeds,
+        priors=tuple(priors),
         explain=explain,
         messages=MESSAGES if messages else frozenset(),
         readers=readers_of(settings, papers=papers),
@@ -115,6 +121,7 @@ class _Run:
     readers: Readers
     triage: TriageRule
     seeds: Seeds | None = None
+    priors: tuple[Path, ...] = ()
     explain: bool = False
     messages: frozenset[EvidenceKind] = frozenset()
     toolboxes: dict[str, Toolbox] = field(default_factory=dict)
@@ -137,12 +144,17 @@ def _process(study: Study, place: Path, run: _Run) -> dict[str, Any]:
     if needs_prompts(run.models, selection.rule.bundle):
         pointed = find_prompts(study, series, selection.rule, seeds=run.seeds)
     toolbox = run.toolbox(selection.rule.bundle)
+    found = FoundPrior()
+    if run.priors:
+        found = look_in_folders(run.priors, series, toolbox.bundle.identity)
     case = run_stages(
         Case(
             series=series,
             companions=dict(zip(selection.companions, others, strict=True)),
             prompts=pointed.prompts,
             pointing=sources_of(study, pointed.prompts),
+            prior=found.prior,
+            warnings=found.remarks,
             toolbox=toolbox,
             out_dir=place,
             prefix=toolbox.bundle.manifest.name,

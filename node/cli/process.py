@@ -67,6 +67,18 @@ def process(
             "direction x column direction; axial: from the feet up), whatever their numbers are.",
         ),
     ] = None,
+    prior: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prior",
+            metavar="DIR_OR_SR",
+            exists=True,
+            readable=True,
+            help="Folder with an earlier examination of the patient: its images, and SR and SEG "
+            "that a node like this made of them; or that SR. The result is compared with the "
+            "latest earlier one. May be repeated, where images and results lie apart.",
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -110,6 +122,7 @@ def process(
         bundle,
         invocation_of(ctx).settings,
         seeds,
+        priors=prior or (),
         explain=explain,
         messages=messages,
         papers=_languages(pdf),

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from node.domain.geometry import Geometry
 from node.emulate.case import CASES, SampleCase, load_case
+from node.emulate.follow_up import FollowUp
 from node.emulate.flaws import Flaw, spoil_grid, spoil_series
 from node.emulate.mr_headers import sample_uid, series_attributes, slice_dataset
 from node.emulate.reslice import ORIENTATIONS, order_along_normal, reorient
@@ -92,11 +93,41 @@ def write_case(
     flaws = tuple(Flaw(flaw) for flaw in flaws)
     case = spoil_grid(reorient(load_case(name), orientation), flaws)
     identity = "/".join((name, orientation, *flaws, uuid.uuid4().hex if fresh else ""))
+    return _write(case, out_dir, identity=identity, flaws=flaws, headers=headers or {})
+
+
+def write_follow_up(
+    follow_up: FollowUp, out_dir: Path, *, visit: str, headers: Mapping[str, Any] | None = None
+) -> WrittenSeries:
+    """Write the next visit of a sample patient as a study, and frame of reference, of its own.
+
+    Parameters
+    ----------
+    follow_up : FollowUp
+    out_dir : Path
+        Folder for the files; made if it is missing.
+    visit : str
+        Keeps the UIDs of several visits apart.
+    headers : mapping of str to Any, optional
+        DICOM keyword -> value, e.g. another ``StudyDate``.
+    """
+    identity = f"{follow_up.case.name}/visit {visit}"
+    return _write(follow_up.case, out_dir, identity=identity, flaws=(), headers=headers or {})
+
+
+def _write(
+    case: SampleCase,
+    out_dir: Path,
+    *,
+    identity: str,
+    flaws: Sequence[Flaw],
+    headers: Mapping[str, Any],
+) -> WrittenSeries:
     numbers = list(range(1, case.geometry.shape[0] + 1))
     along_normal = order_along_normal(case)
     if along_normal.geometry.origin_mm != case.geometry.origin_mm:
         numbers.reverse()
-    slices = _slices_of(along_normal, numbers, identity, headers or {})
+    slices = _slices_of(along_normal, numbers, identity, headers)
     masks = {
         dataset.SOPInstanceUID: mask
         for dataset, mask in zip(slices, along_normal.mask, strict=True)

@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 
 from node.domain.geometry import Geometry
 from node.emulate.case import CASES, SampleCase, load_case
-from node.emulate.follow_up import FollowUp
 from node.emulate.flaws import Flaw, spoil_grid, spoil_series
+from node.emulate.follow_up import FollowUp
 from node.emulate.mr_headers import sample_uid, series_attributes, slice_dataset
 from node.emulate.reslice import ORIENTATIONS, order_along_normal, reorient
 

@@ -79,5 +79,7 @@ def _slice_distance_mm(dataset: Dataset, heights_mm: NDArray[np.float64]) -> flo
     smallest_mm = float(gaps_mm.min())
     if spacing_mm <= 0:
         return smallest_mm
-    # by the positions: a rounded header would add up over many slices
-    return smallest_mm / max(round(smallest_mm / spacing_mm), 1)
+    slices = round(smallest_mm / spacing_mm)
+    if slices < 1 or abs(smallest_mm / spacing_mm - slices) > OFF_STEP:
+        raise ValueError("frames that are not evenly spaced")
+    return smallest_mm / slices  # by the positions: a rounded header would add up over many slices

@@ -260,3 +260,13 @@ def test_prompts_are_handed_on_unchanged(ct):
     pointed = read(directory)
     (study,) = scan_folder(directory).studies
     assert require_prompts(pointed, study.series[0]) == pointed.prompts
+
+
+def test_an_object_that_refers_to_a_result_is_an_answer_and_no_prompt(ct):
+    directory, _, mask = ct
+    uid = write_seg(directory, {"Nodule 1": mask})
+    (study,) = scan_folder(directory).studies
+    assert len(pointing_series(study, results={"1.2.3"})) == 1
+    image = str(dcmread(next(directory.glob("CT.*.dcm"))).SOPInstanceUID)
+    assert pointing_series(study, results={image}) == ()  # as if the image were a result
+    assert [item.sop_instance_uid for item in pointing_series(study)[0].instances] == [uid]

@@ -1,0 +1,68 @@
+"""Regions of other lattices, and contours that were drawn elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factories_labels import square, write_rtstruct
+from factories_report import axes, make_series
+
+from node.domain.geometry import Geometry
+from node.feedback.regions import is_same_lattice, read_structures, voxels_on
+
+SHAPE = (9, 24, 20)
+GRID = axes(shape=SHAPE, rotation_deg=(12, -7, 30))
+
+
+def test_lattices_are_the_same_whatever_piece_of_them_is_told() -> None:
+    affine = np.array(GRID.affine)
+    affine[:, 3] = GRID.to_lps((3, -2, 5))
+    assert is_same_lattice(Geometry(affine=affine, shape=(2, 9, 7)), GRID)
+    turned = Geometry(affine=affine[:, [0, 2, 1, 3]] * [-1, 1, 1, 1], shape=(2, 7, 9))
+    assert is_same_lattice(turned, GRID)
+    affine[:, 3] = GRID.to_lps((3, -2.5, 5))
+    assert not is_same_lattice(Geometry(affine=affine, shape=(2, 9, 7)), GRID)
+    fine = Geometry(affine=GRID.affine * [1, 0.5, 1, 1], shape=SHAPE)
+    assert not is_same_lattice(fine, GRID)
+    coarse = Geometry(affine=GRID.affine * [1, 2, 1, 1], shape=(9, 12, 20))
+    assert not is_same_lattice(coarse, GRID)
+
+
+@pytest.mark.parametrize("tilt_deg", [0, 15])
+def test_contours_on_the_slices_are_filled_on_them(tmp_path: Path, tilt_deg: float) -> None:
+    grid = axes(shape=SHAPE, rotation_deg=(12, -7, 30), tilt_deg=tilt_deg)
+    series = make_series(tmp_path / "images", grid)
+    contours = [square(grid, k, (4, 8), (5, 10)) for k in (2, 3, 4)]
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": contours})
+    (region,) = read_structures(dataset, grid)
+    mask = np.zeros(SHAPE, bool)
+    mask[2:5, 4:9, 5:11] = True
+    np.testing.assert_array_equal(np.sort(region.voxels, axis=0), np.sort(np.argwhere(mask), 0))
+    assert voxels_on(region, grid)[1] is False
+
+
+def test_contours_between_the_slices_are_carried_to_the_nearest(tmp_path: Path) -> None:
+    """Drawn on slices a third of a step higher, of another series in the same place."""
+    series = make_series(tmp_path / "images", GRID)
+    contours = [square(GRID, k + 1 / 3, (4, 8), (5, 10)) for k in (2, 3, 4)]
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": contours})
+    (region,) = read_structures(dataset, GRID)
+    voxels, is_resampled = voxels_on(region, GRID)
+    assert is_resampled
+    mask = np.zeros(SHAPE, bool)
+    mask[2:5, 4:9, 5:11] = True
+    found = np.zeros(SHAPE, bool)
+    found[tuple(voxels.T)] = True
+    shared = 2 * (mask & found).sum() / (mask.sum() + found.sum())
+    assert shared > 0.93
+    assert not (found & ~mask)[[0, 1, 5, 6]].any()
+    assert region.volume_ml == pytest.approx(mask.sum() * GRID.voxel_volume_mm3 / 1000, rel=0.05)
+
+
+def test_contours_that_lean_against_each_other_are_refused(tmp_path: Path) -> None:
+    series = make_series(tmp_path / "images", GRID)
+    flat = square(GRID, 2, (4, 8), (5, 10))
+    bent = np.add(square(GRID, 4, (4, 8), (5, 10)), np.outer([2, -2, 2, -2], [0, 0, 1]))
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": [flat, bent]})
+    with pytest.raises(ValueError, match="parallel"):
+        list(read_structures(dataset, GRID))

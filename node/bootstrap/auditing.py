@@ -93,7 +93,7 @@ def tell_export(trail: AuditTrail, files: Iterable[OpenFile], place: Path) -> No
     for file in files:
         by_study[file.study_instance_uid].append(file)
     for study, of_study in sorted(by_study.items()):
-        counts = Counter(file.sop_class_uid for file in of_study)
+        counts = Counter(file.sop_class_uid for file in of_study if file.sop_class_uid)
         share = share_of(trail, study, counts, of_study[0].path)
         trail.record(
             events.data_export(

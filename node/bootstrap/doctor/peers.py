@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from node.bootstrap.doctor.clocks import check_skew
 from node.bootstrap.doctor.reach import check_echo, check_tcp, check_tls, uses_dimse
+from node.bootstrap.doctor.receivers import check_receiver
 from node.bootstrap.doctor.sheet import Line, Mark
 from node.bootstrap.doctor.storing import (
     LOOK_INTERVAL_S,
@@ -91,6 +92,11 @@ def check_peer(
         yield from _unreachable(line, use)
         return
     yield line
+    if peer.takes_messages:
+        if peer.hl7:
+            yield from check_tls(peer, warn_days=settings.node.tls.warn_days)
+        yield check_receiver(peer, settings)
+        return
     if uses_dimse(peer):
         told = [*check_tls(peer, warn_days=settings.node.tls.warn_days), check_echo(peer, settings)]
         yield from told

@@ -158,8 +158,9 @@ def uses_dimse(peer: Peer) -> bool:
 
 
 def _address(peer: Peer) -> tuple[str, int]:
-    if peer.dicomweb is not None and not uses_dimse(peer):
-        url = urlsplit(peer.dicomweb.url)
+    web = peer.fhir or (None if uses_dimse(peer) else peer.dicomweb)
+    if web is not None:
+        url = urlsplit(web.url)
         return url.hostname or "", url.port or HTTP_PORTS[url.scheme]
     return peer.host, peer.port
 

@@ -55,6 +55,11 @@ SENTENCES: tuple[Sentence, ...] = (
     ),
     N_("one slice only: volumes are areas times its thickness (%(thickness)s mm)"),
     N_("no nodule at %(place)s: %(found)s"),
+    N_("column %(column)s, row %(row)s, slice %(slice)s"),
+    N_(
+        "mean of %(hu)s HU within %(radius)s mm, and no nodule within %(distance)s mm (highest "
+        "probability %(probability)s)"
+    ),
     N_("Read together, on the grid of the first: %(roles)s."),
     # arrival
     N_(
@@ -65,6 +70,34 @@ SENTENCES: tuple[Sentence, ...] = (
         "%(series)s: %(arrived)s images arrived, the archive counts %(counted)s more; lesions in "
         "the missing images cannot be seen."
     ),
+    # compare
+    N_("RECIST 1.1, by axial diameters that the model measured, for research use: %(rule)s"),
+    N_("not evaluable, %(reason)s"),
+    N_(
+        "sum of target diameters %(now)s mm, baseline %(baseline)s mm, nadir %(nadir)s mm: "
+        "%(verdict)s"
+    ),
+    N_("at least %(share)s and %(length)s mm more than the nadir is progression"),
+    N_("at least %(share)s less than the baseline is partial response"),
+    N_(
+        "neither %(less)s less than the baseline, nor %(more)s and %(length)s mm more than the "
+        "nadir"
+    ),
+    N_("a new lesion is progression (%(names)s), once a reader has confirmed it"),
+    N_("every lesion is gone; none had a long axis of %(length)s mm at the baseline"),
+    N_("lesions persist; none had a long axis of %(length)s mm at the baseline"),
+    N_("the volume changed by less than %(share)s, the error of measurement"),
+    N_("Lesions were not matched with the earlier ones: %(reason)s."),
+    N_("Earlier images were registered rigidly: %(reason)s."),
+    N_("The place of earlier lesions is not within these images: %(names)s."),
+    N_("Lesions that are called new lie where the earlier images do not reach: %(names)s."),
+    N_("correlation %(correlation)s over %(share)s of the body"),
+    N_("the images could not be registered: %(faults)s"),
+    N_("they share only %(share)s of the body"),
+    N_("intensities correlate by %(correlation)s only"),
+    N_("they would be turned by %(angle)s degrees"),
+    N_("the images do not overlap (%(words)s)"),
     N_("INCOMPLETE (%(missing)s missing)"),
     N_("series number %(number)s"),
+    N_("Lesion %(number)s"),
 )

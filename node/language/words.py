@@ -88,8 +88,14 @@ class Words:
         return format_datetime(moment, locale=self.locale)
 
     def _fill_sentence(self, known: Sentence, values: dict[str, str]) -> str:
-        told = {name: self.retell(value) for name, value in values.items()}
+        told = {name: self._retell_value(value) for name, value in values.items()}
         return self.gettext(known.message, **told)
+
+    def _retell_value(self, value: str) -> str:
+        """Translate a value that is a phrase of its own, or several with commas between them."""
+        told = self.retell(value)
+        pieces = [self.retell(piece) for piece in value.split(", ")]
+        return told if told != value else self.pgettext("between phrases", ", ").join(pieces)
 
 
 @cache

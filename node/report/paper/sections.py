@@ -77,6 +77,17 @@ def conclusion_section(report: Report, volume: Volume, words: Words) -> list[Flo
         finding = findings.get(lesion.number)
         if finding is not None:
             told.append(_tell_lesion(lesion, finding, words))
+    if report.triage.is_flagged:
+        raised = words.pgettext("between phrases", ", ").join(
+            words.gettext(
+                "%(flag)s (lesion %(number)s)",
+                flag=words.retell(each.flag),
+                number=each.lesion_number,
+            )
+            for each in report.triage.raised
+        )
+        flagged = words.gettext("Flagged, to be looked at first: %(flags)s", flags=raised)
+        told.append(TextBlock(flagged, bold=True))
     if not lesions:
         told.append(TextBlock(words.gettext("That does not rule out that there is one.")))
     told.append(TextBlock(tell_evaluated(report, volume, words), colour=QUIET))
@@ -134,11 +145,10 @@ def change_section(report: Report, shown: int, words: Words) -> list[Flowable]:
         title = words.gettext("%(title)s (%(days)s)", title=title, days=days)
     notes = [
         words.gettext(
-            "RECIST 1.1: %(category)s. %(rule)s",
+            "Response: %(category)s. %(rule)s",
             category=words.retell(str(comparison.recist.category)),
             rule=words.retell(comparison.recist.rule),
         ),
-        words.retell(comparison.registration.reason),
         *map(words.retell, comparison.remarks),
     ]
     return [

@@ -122,6 +122,7 @@ def _change_cells(change: LesionChange, words: Words) -> list[str]:
         LesionStatus.SPLIT: words.gettext("split"),
         LesionStatus.MERGED: words.gettext("merged"),
         LesionStatus.UNMATCHED: words.gettext("not matched"),
+        LesionStatus.NOT_COVERED: words.gettext("not within these images"),
     }[change.status]
     numbers = [change.lesion_number, *change.further_lesion_numbers]
     now = ", ".join(str(number) for number in numbers if number is not None)

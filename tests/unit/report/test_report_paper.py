@@ -250,7 +250,7 @@ def test_change_since_the_earlier_examination_is_told(
     told = told_in(path)
     wanted = {
         "en": ("Change since 3 Dec 2023 (100 days)", "171 days", "vanished"),
-        "zh": ("与 2023年12月3日 检查比较", "171 天", "消失"),
+        "zh": ("与 2023年12月3日 检查比较", "SD（疾病稳定）", "171 天", "消失"),
     }[language]
     for text in (*wanted, "1.00 → 1.50", "+50 %", "0.50 → –", "SD"):
         assert text in told, text

@@ -1,0 +1,94 @@
+"""Sentences are composed where they come from, and told in Chinese without an English word left."""
+
+import re
+from datetime import date
+from types import SimpleNamespace
+
+import pytest
+from factories_report import axes
+
+from node.assemble.completeness import judge_completeness
+from node.classify.predict import AbstainRule
+from node.compare.growth import doubling_time
+from node.compare.recist import assess_response
+from node.domain.prior import LesionChange, LesionStatus
+from node.domain.study import Part
+from node.language import words_of
+from node.pipeline import tell_thickness
+
+RULE = AbstainRule(low=0.4, high=0.6, novelty_limit=2.5)
+
+
+def changed(status: LesionStatus, before: float | None, after: float | None) -> LesionChange:
+    return LesionChange(
+        status=status,
+        tracking_id="Lesion 1",
+        tracking_uid="1.1",
+        lesion_number=1,
+        long_axis_before_mm=before,
+        long_axis_after_mm=after,
+        is_target=status is not LesionStatus.NEW,
+    )
+
+
+def responses():
+    matched, vanished, new = LesionStatus.MATCHED, LesionStatus.VANISHED, LesionStatus.NEW
+    cases = [
+        ([changed(matched, 20, 30)], ["1.1"]),
+        ([changed(matched, 20, 12)], ["1.1"]),
+        ([changed(matched, 20, 21)], ["1.1"]),
+        ([changed(vanished, 20, None)], ["1.1"]),
+        ([changed(new, None, 8)], ["1.1"]),
+        ([changed(LesionStatus.UNMATCHED, None, 8)], ["1.1"]),
+        ([changed(LesionStatus.NOT_COVERED, 20, None)], ["1.1"]),
+        ([changed(matched, 6, 7)], []),
+        ([], []),
+    ]
+    for changes, targets in cases:
+        yield assess_response(changes, [], prior_date=date(2023, 1, 1), targets=targets).rule
+
+
+def arrivals():
+    series = SimpleNamespace(
+        series_instance_uid="1",
+        missing_slices=3,
+        slices=range(20),
+        instances=range(20),
+        attributes={"SeriesNumber": "4"},
+    )
+    whole = SimpleNamespace(**{**vars(series), "missing_slices": 0})
+    yield from judge_completeness([series], {}, is_counted=False).limitations
+    yield from judge_completeness([whole], {"1": 5}, is_counted=True).limitations
+    yield str(judge_completeness([whole], {"1": 5}, is_counted=True))
+
+
+def thicknesses():
+    for attributes in ({}, {"SliceThickness": "5"}):
+        yield from tell_thickness(
+            SimpleNamespace(slices=[1], attributes=attributes, geometry=axes(shape=(1, 4, 4)))
+        )
+
+
+SENTENCES = [
+    RULE.assess(0.5, 1.0)[1],
+    RULE.assess(0.9, 3.0)[1],
+    *(doubling_time(*sizes)[1] for sizes in ((None, 1, 3), (1, 2, None), (1, 2, 0), (1, 1.1, 9))),
+    *responses(),
+    *arrivals(),
+    *thicknesses(),
+]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_nothing_stays_english(sentence: str) -> None:
+    told = words_of("zh").retell(sentence)
+    left = set(re.findall(r"[A-Za-z]{3,}", told)) - {"RECIST"}
+    assert not left, told
+    digits = re.findall(r"\d+(?:\.\d+)?", sentence)
+    assert sorted(re.findall(r"\d+(?:\.\d+)?", told)) == sorted(digits), told
+
+
+def test_volumes_of_a_series_are_told() -> None:
+    part = Part(labels={"EchoTime": "80"}, number=2, of=3, chosen_by="rule")
+    told = words_of("zh").retell(f"series number 7: {part} (by {part.chosen_by})")
+    assert told == "序列号 7：取序列中第 2 个容积（共 3 个）：EchoTime 80（按规则）"

@@ -33,7 +33,9 @@ ACCESS: tuple[Access, ...] = (
     Access("/ready", None, Role.ADMIN),
     Access("/logout", Role.VIEWER, Role.VIEWER),
     Access("/account*", Role.VIEWER, Role.VIEWER),
-    Access("*/feedback", Role.VIEWER, Role.VIEWER),  # what a radiologist thinks of a result
+    Access(
+        "/studies/*/feedback", Role.VIEWER, Role.VIEWER
+    ),  # what a radiologist thinks of a result
     Access("/users*", Role.ADMIN, Role.ADMIN),
     Access("/audit*", Role.ADMIN, Role.ADMIN),
     Access("*", Role.VIEWER, Role.OPERATOR),

@@ -28,6 +28,7 @@ from node.web.watch import Watch
 log = structlog.get_logger()
 
 API_FAULTS = (
+    HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -43,6 +43,7 @@ def fault_page(request: Request, status: HTTPStatus, message: str = "") -> Respo
 def _meaning(texts: Texts) -> dict[HTTPStatus, str]:
     _ = texts.gettext
     return {
+        HTTPStatus.BAD_REQUEST: _("The request holds what no text may hold."),
         HTTPStatus.FORBIDDEN: _("You may not do this, or the page was open for too long."),
         HTTPStatus.NOT_FOUND: _("There is no such page."),
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _("That is too much for one request."),

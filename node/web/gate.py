@@ -31,6 +31,8 @@ LOGIN_COOKIE = "onconode_login"
 MAXIMUM_FORM_BYTES = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
 UPLOAD = "multipart/form-data"
+NUL = b"%00"
+"""No text that means anything holds it, and PostgreSQL takes none that does."""
 ALWAYS = ("/account", "/logout", "/static/", "/login")
 """Paths for those, too, who have to change their password first."""
 STREAMS = ("/events", "/api/v1/events")
@@ -82,7 +84,10 @@ class Gate:
             )
         else:
             scope.setdefault("state", {})["visitor"] = visitor
-            answer = self._refuse(request, visitor)
+            if "\0" in request.url.path or NUL in scope["query_string"]:
+                answer = fault_page(request, HTTPStatus.BAD_REQUEST)
+            else:
+                answer = self._refuse(request, visitor)
             if answer is None and request.method not in SAFE_METHODS:
                 answer, receive = await self._check_intent(request, visitor, receive)
         await (answer or self._app)(scope, receive, send)
@@ -134,6 +139,8 @@ class Gate:
             body = await _read_form(receive)
             if body is None:
                 return fault_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE), receive
+            if NUL in body or b"\0" in body:
+                return fault_page(request, HTTPStatus.BAD_REQUEST), receive
             given = parse_qs(body.decode("latin-1")).get(CSRF_FIELD, [""])[0]
             receive = _again(body, receive)
         if not wanted or not secrets.compare_digest(wanted.encode(), given.encode()):

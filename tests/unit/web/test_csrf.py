@@ -125,3 +125,12 @@ def test_a_token_ends(services: Services, clock) -> None:
 def test_the_page_gives_htmx_the_token(services: Services) -> None:
     page = browser_of(services, Role.VIEWER).get("/account").text
     assert f'"X-CSRF-Token": "{csrf_of(page)}"' in page
+
+
+def test_what_no_text_may_hold_is_refused_before_the_database_sees_it(failed) -> None:
+    services, _ = failed
+    browser = browser_of(services, Role.OPERATOR)
+    for path in ("/jobs?text=a%00b", "/jobs/a%00b", "/api/v1/jobs?sender=%00"):
+        assert browser.get(path).status_code == 400, path
+    form = {"csrf_token": browser.token_on("/jobs"), "back": "/jobs\0"}
+    assert browser.post("/jobs/1/retry", data=form).status_code == 400

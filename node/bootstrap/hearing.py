@@ -22,7 +22,8 @@ log = structlog.get_logger()
 
 OVERLAP = timedelta(seconds=90)
 """Rows of other processes may be written a little later than the time that they bear."""
-WITH_RESULT = frozenset({JobState.SENDING, JobState.DELIVERED, JobState.FAILED})
+WITH_RESULT = frozenset({JobState.SENDING, JobState.DELIVERED, JobState.FAILED, JobState.REJECTED})
+"""States of jobs that may have made something; a rejected one a report that says why."""
 
 
 class Hearing:

@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,22 @@ import pytest
 from delivered_study import GRID, SHAPE, Site, delivered_study
 from factories_labels import square, write_rtstruct
 from factories_opinions import write_human_seg, write_human_sr, write_rejection
-from factories_report import make_series
+from factories_report import MODEL, make_series
 from pydicom import dcmread
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
+from node.assemble.headers import read_header
 from node.bootstrap.hearing import Hearing
+from node.bootstrap.priors.finding import FoundPrior, find_prior
+from node.bootstrap.priors.places import Folders, Sought
+from node.dicom.patient import read_identity
 from node.domain.feedback import FeedbackKind, FeedbackSource, Voice
 from node.domain.finding import BENIGN, MALIGNANT
+from node.feedback.hear import Outcome, hear
+from node.feedback.own_results import read_own_result
 from node.jobs.job import DeliveryState
+from node.jobs.rejected import rejected_among
 from node.jobs.state import JobState
 from node.storage.clock import utc_now
 
@@ -263,3 +272,50 @@ def test_opinions_stay_when_the_files_are_gone(site: Site) -> None:
     assert found[uid].outline.dice == 1.0
     assert len(found) == 1  # nothing is left to compare the later one with
     assert site.outcomes() == {"opinion", "unreadable"}
+
+
+def test_a_rejected_result_is_no_prior(site: Site) -> None:
+    sought = Sought(
+        identity=read_identity(site.series.paths[0]),
+        study_instance_uid="1.2.3",
+        modality="MR",
+        study_date=date(2030, 1, 1),
+        bundle=MODEL.name,
+        version=MODEL.version,
+        digest=MODEL.digest,
+    )
+
+    def look() -> FoundPrior:
+        folder = Folders(paths=[site.folder / "results"])
+        return find_prior(sought, [folder], rejected=partial(rejected_among, site.parts.engine))
+
+    assert look().prior is not None
+    path = site.folder / "note.dcm"
+    write_rejection(path, [site.result("seg")])
+    site.said(path)
+    assert look().prior is None
+    assert look().remarks == ("an earlier result was left out: it was rejected",)
+
+
+def test_what_had_pointed_at_the_lesions_is_no_opinion(site: Site) -> None:
+    """Unless it refers to the result, which only an answer can."""
+    path, sr = site.folder / "human.dcm", site.folder / "sr.dcm"
+    prompts = frozenset(
+        {
+            write_human_seg(path, site.series, [site.labels == 1]),
+            write_human_sr(sr, site.series, site.result("seg"), {1: BENIGN}),
+        }
+    )
+    frame = site.series.volume.frame_of_reference_uid
+    result = read_own_result(site.job, site.deliveries(), [frame])
+    assert result is not None
+    outcomes = [
+        hear(
+            read_header(each).instance,
+            replace(result, prompts=prompts),
+            device_uids=(),
+            received_at=utc_now(),
+        ).outcome
+        for each in (path, sr)
+    ]
+    assert outcomes == [Outcome.PROMPT, Outcome.OPINION]

@@ -1,6 +1,6 @@
 """The latest earlier result that the present one can be compared with."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,11 @@ class FoundPrior:
 
 
 def find_prior(
-    sought: Sought, places: Sequence[Place], device_uids: Collection[str] = ()
+    sought: Sought,
+    places: Sequence[Place],
+    device_uids: Collection[str] = (),
+    *,
+    rejected: Callable[[Sequence[str]], Collection[str]] = lambda _uids: (),
 ) -> FoundPrior:
     """Look for the latest earlier result of the same patient by the same task.
 
@@ -49,6 +53,8 @@ def find_prior(
         Asked in this order; of a report that is in several the first counts.
     device_uids : collection of str
         Of the models of this node.
+    rejected : callable
+        SOP Instance UIDs -> those that a rejection note took back: they are no prior.
     """
     if not sought.identity.patient_id:
         return FoundPrior(remarks=("earlier examinations were not looked for: no Patient ID",))
@@ -59,6 +65,11 @@ def find_prior(
     for place in places:
         for report in _read_reports(sought, place, device_uids, remarks):
             fault = judge_report(report, sought)
+            objects = [
+                each.sop_instance_uid for each in (report.document, report.segmentation) if each
+            ]
+            if not fault and _is_earlier(report, sought) and rejected(objects):
+                fault = "an earlier result was left out: it was rejected"
             if fault:
                 remarks[fault] = None
             elif _is_earlier(report, sought):

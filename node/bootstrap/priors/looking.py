@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from node.domain.errors import TryLater
 from node.domain.report import ModelIdentity
 from node.domain.study import Series
 from node.jobs.job import Job
+from node.jobs.rejected import rejected_among
 from node.query.dimse import DimseArchive
 from node.query.found import Wanted
 
@@ -85,10 +87,11 @@ def look_in_archives(
     until_s = time.monotonic() + settings.timeout_s
     places = [_place_of(parts, name, place, until_s) for name in settings.look_in]
     device_uids = parts.models.device_uids()
+    rejected = partial(rejected_among, parts.engine)
     found: list[FoundPrior] = []
     # beside, and left to itself when its time is over: a peer that hangs must not hold a result up
     search = threading.Thread(
-        target=lambda: found.append(find_prior(sought, places, device_uids)),
+        target=lambda: found.append(find_prior(sought, places, device_uids, rejected=rejected)),
         name="priors",
         daemon=True,
     )

@@ -21,6 +21,7 @@ from node.domain.segmentation import Lesion, Segmentation
 from node.domain.uid import derive_uid
 from node.domain.volume import Volume
 from node.emulate.mr_headers import sample_uid, series_attributes, slice_dataset
+from node.report.encapsulated_pdf import build_encapsulated_pdf
 from node.report.seg import build_seg
 from node.report.sr import build_sr
 
@@ -53,11 +54,14 @@ class MarkedResults:
         SEG, then SR.
     datasets : tuple of Dataset
         The same, as they are in the files.
+    paper : Dataset
+        The Encapsulated PDF beside them, around a file without pages.
     """
 
     study_instance_uid: str
     paths: tuple[Path, ...]
     datasets: tuple[Dataset, ...]
+    paper: Dataset
 
 
 def write_marked_results(
@@ -116,6 +120,7 @@ def write_marked_results(
         study_instance_uid=volume.study_instance_uid,
         paths=paths,
         datasets=tuple(dcmread(path) for path in paths),
+        paper=build_encapsulated_pdf(b"%PDF-1.4", report, sources, settings=settings),
     )
 
 

@@ -11,7 +11,7 @@ from node.report.secondary_capture import build_secondary_capture
 
 def objects_section(settings: ReportSettings) -> str:
     """Return attributes and content of everything that is sent, read from samples."""
-    seg, sr = sample_results(settings)
+    seg, sr, paper = sample_results(settings)
     picture = np.zeros((64, 64, 3), dtype=np.uint8)
     rtstruct = build_rtstruct(seg)
     capture = build_secondary_capture(picture, seg)
@@ -59,4 +59,11 @@ In the place of both, with a Key Object Selection.
 
 {attributes_table(key_object)}
 
-{content_table(key_object)}"""
+{content_table(key_object)}
+
+### 9.6 Encapsulated PDF
+
+Beside the structured report, for peers with `pdf: true`: one or two pages in English or Chinese
+(`language`), which name the patient; all fonts are embedded. Standard SOP class.
+
+{attributes_table(paper)}"""

@@ -31,14 +31,14 @@ NOT_SHOWN = frozenset({"ContentSequence"})
 DEEPEST = 3
 
 
-def sample_results(settings: ReportSettings) -> tuple[Dataset, Dataset]:
-    """Return a SEG and an SR with everything that a bundle with a classifier gives."""
+def sample_results(settings: ReportSettings) -> tuple[Dataset, Dataset, Dataset]:
+    """Return SEG, SR and Encapsulated PDF with all that a bundle with a classifier gives."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         results = write_marked_results(
             Path(folder), study="conformance", run="conformance", settings=settings, assessed=True
         )
     seg, sr = results.datasets
-    return seg, sr
+    return seg, sr, results.paper
 
 
 def attributes_table(dataset: Dataset) -> str:

@@ -120,7 +120,7 @@ def _write(
     out_dir: Path,
     *,
     identity: str,
-    flaws: Sequence[Flaw],
+    flaws: tuple[Flaw, ...],
     headers: Mapping[str, Any],
 ) -> WrittenSeries:
     numbers = list(range(1, case.geometry.shape[0] + 1))

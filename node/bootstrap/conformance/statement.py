@@ -41,7 +41,8 @@ WHEN = {
     "no SEG, an RT Structure Set, or a Secondary Capture with a Key Object Selection; where it "
     "takes no Comprehensive 3D SR, a Comprehensive or an Enhanced SR (`results` and `reports` of "
     "the peer). A peer with `pdf: true` gets an Encapsulated PDF, too. All of these classes are "
-    "proposed, each transfer syntax in a context of its own; compressed ones only for the objects at hand.",
+    "proposed, each transfer syntax in a context of its own; compressed ones only for the objects "
+    "at hand.",
     "Ask for commitment": "Results were accepted and `commitment` of the peer is not `off`. "
     "Verification is proposed beside it and not used: some archives abort associations of which "
     "they want nothing.",

@@ -4,12 +4,13 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydicom import dcmread
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.orm import Session
 
@@ -21,6 +22,7 @@ from node.bootstrap.backup_places import (
     CONFIGURATION,
     DATA,
     DATABASE,
+    FEEDBACK,
     MODELS,
     NO_DATABASE,
     POSTGRESQL_DUMP,
@@ -84,7 +86,8 @@ def back_up(
     database, models : bool
         Whether they are wanted.
     spool : bool
-        Also the objects and results of work that is not finished: images of patients.
+        Also the objects and results of work that is not finished, and what people said of results
+        by DICOM objects: data of patients.
 
     Raises
     ------
@@ -119,7 +122,9 @@ def back_up(
                         facts |= {"database": copied.backend, "schema": copied.schema}
                         work = copied.work
                         if spool:
-                            taken, gone = _add_open_work(archive, work, node.data_dir.resolve())
+                            data_dir = node.data_dir.resolve()
+                            files = [*work.objects, *work.results, *_opinions(data_dir)]
+                            taken, gone = _add_files(archive, files, data_dir)
                             left_out += gone
                             # before the file gets its name: what is out has been told of
                             tell_export(open_trail(Parts(settings=settings), "cli"), taken, place)
@@ -220,12 +225,25 @@ def _dump(engine: Engine, url: str, file: Path) -> _CopiedDatabase:
             )
 
 
-def _add_open_work(
-    archive: ArchiveWriter, work: OpenWork, data_dir: Path
+def _opinions(data_dir: Path) -> Iterator[OpenFile]:
+    """Yield the copies of objects that say something of a result."""
+    for path in sorted((data_dir / FEEDBACK).glob("*.dcm")):
+        header = dcmread(
+            path, stop_before_pixels=True, specific_tags=["StudyInstanceUID", "SOPClassUID"]
+        )
+        yield OpenFile(
+            path=path,
+            study_instance_uid=str(header.StudyInstanceUID),
+            sop_class_uid=str(header.SOPClassUID),
+        )
+
+
+def _add_files(
+    archive: ArchiveWriter, files: Sequence[OpenFile], data_dir: Path
 ) -> tuple[list[OpenFile], list[Path]]:
-    """Add the files of open work; return them, and those that are not there any more."""
+    """Add files of the data folder; return them, and those that are not there any more."""
     taken, gone = [], []
-    for file in (*work.objects, *work.results):
+    for file in files:
         name = file.path.relative_to(data_dir) if file.path.is_relative_to(data_dir) else Path()
         if not name.parts or name.parts[0] not in SPOOLED:
             gone.append(file.path)

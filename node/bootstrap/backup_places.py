@@ -9,8 +9,9 @@ AUDIT, CONFIGURATION = "audit", "configuration"
 HISTORIES = (AUDIT, CONFIGURATION)
 """Folders of ``data_dir`` that only ever grow; where there is one, a restore leaves it alone."""
 
-SPOOLED = ("objects", "results")
-"""Folders of ``data_dir`` with what is not delivered yet."""
+FEEDBACK = "feedback"
+SPOOLED = ("objects", "results", FEEDBACK)
+"""Folders of ``data_dir`` with what is not delivered yet, and with what people said of results."""
 
 NO_DATABASE = "none"
 

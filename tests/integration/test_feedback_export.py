@@ -12,6 +12,7 @@ from factories_opinions import write_human_seg, write_human_sr, write_rejection
 from pydicom import dcmread
 from typer.testing import CliRunner
 
+from node.bootstrap.backing_up import back_up
 from node.cli.app import app
 from node.domain.errors import SetupFault
 from node.domain.finding import BENIGN
@@ -93,3 +94,14 @@ def test_list_show_and_the_job_tell_what_was_said(site: Site) -> None:
     rejected = str(dcmread(site.result("sr")).SOPInstanceUID)
     assert f"not sent again: {rejected}" in told
     run(site, "feedback", "show", "99", code=2)
+
+
+def test_a_backup_with_spool_holds_what_was_said(site: Site) -> None:
+    path = site.folder / "human.dcm"
+    uid = write_human_seg(path, site.series, [site.labels == 1])
+    site.said(path)
+    settings, conf = site.parts.settings, site.folder / "conf"
+    without = back_up(settings, conf, site.folder / "without.tar", models=False)
+    done = back_up(settings, conf, site.folder / "with.tar", models=False, spool=True)
+    assert not without.manifest.below("data/feedback")
+    assert [Path(each).name for each in done.manifest.below("data/feedback")] == [f"{uid}.dcm"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
@@ -98,7 +99,9 @@ def read_about(header: Dataset) -> StudyAbout:
 
 
 def _text(header: Dataset, keyword: str, pattern: str = ".*") -> str:
-    text = " ".join(str(header.get(keyword) or "").split())
+    value = header.get(keyword) or ""
+    told = "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
+    text = " ".join(told.split())
     return text if re.fullmatch(pattern, text) else ""
 
 

@@ -67,7 +67,7 @@ def build_oru(told: Told, *, at: datetime) -> str:
         message.validate()
         text = str(message.to_er7())
         parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
-    except HL7apyException as error:
+    except (HL7apyException, ValueError) as error:  # of dates it raises the latter
         raise ReportFault(f"the HL7 message is not valid: {error}") from error
     return text if text.endswith("\r") else text + "\r"
 
@@ -79,12 +79,12 @@ def control_id_of(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Encode text for a field: delimiters escaped, white space made one blank, nothing unseen.
+    """Encode text for a field: delimiters escaped, and one blank for what cannot be seen.
 
     So no text can hold what ends a segment, or a frame of MLLP.
     """
-    seen = (sign for sign in " ".join(text.split()) if sign.isprintable())
-    return "".join(ESCAPES.get(sign, sign) for sign in seen)
+    seen = "".join(sign if sign.isprintable() else " " for sign in text)
+    return "".join(ESCAPES.get(sign, sign) for sign in " ".join(seen.split()))
 
 
 def _fill_header(message: Message) -> None:

@@ -405,6 +405,7 @@ class Peer(Frozen):
     commitment: Literal["auto", "require", "off"] = "auto"
     results: Annotated[tuple[ResultForm, ...], AfterValidator(_check_ladder)] = ()
     reports: Annotated[tuple[ReportForm, ...], AfterValidator(_check_ladder)] = ()
+    not_evaluable: bool = True
     dicomweb: DicomWeb | None = None
     priority: Lane | None = None
     pdf: bool = False
@@ -437,7 +438,9 @@ class Peer(Frozen):
             if not self.ae_title:
                 raise ValueError("ae_title, or hl7 or fhir for a receiver of messages")
             return self
-        of_dicom = {"ae_title", "dicomweb", "results", "reports", "permissions", "priority"}
+        of_dicom = {
+            "ae_title", "dicomweb", "results", "reports", "permissions", "priority", "feedback",
+        }  # fmt: skip
         wrong = sorted(of_dicom & self.model_fields_set)
         if self.hl7 is not None and self.fhir is not None:
             raise ValueError("hl7 or fhir: a peer of its own for each")

@@ -75,10 +75,13 @@ class SortedStudy:
     left_out : tuple of Problem
         One reason for each other series, whose ``uid`` it has, and before them what was lacking
         for rules that were passed over because a role could not be bound.
+    unbound : tuple of (RoutingRule, tuple of Series)
+        Those rules, in their order, each with the series that it matches.
     """
 
     selections: tuple[Selection, ...]
     left_out: tuple[Problem, ...]
+    unbound: tuple[tuple[RoutingRule, tuple[Series, ...]], ...] = ()
 
 
 def sort_study(
@@ -102,6 +105,7 @@ def sort_study(
         else:
             candidates.append(series)
     unbound: dict[str, tuple[Problem, ...]] = {}
+    asked: list[tuple[RoutingRule, tuple[Series, ...]]] = []
     for rule in rules:
         matching = [s for s in candidates if not failed_conditions(s, study, rule.match)]
         if not matching:
@@ -111,6 +115,7 @@ def sort_study(
             selection = _bind(rule, matching, roles) if roles else _choose(rule, matching)
         except InputRejected as rejected:
             unbound[rule.name] = rejected.problems
+            asked.append((rule, tuple(matching)))
             continue
         chosen = selection.all_series
         others = [series for series in matching if series not in chosen]
@@ -123,7 +128,7 @@ def sort_study(
         return SortedStudy(selections=(selection,), left_out=(*_flat(unbound), *left_out))
     reasons = [_reason_no_rule(series, study, rules, unbound) for series in candidates]
     left_out += [reason for reason in reasons if reason.code == "no-rule"]
-    return SortedStudy(selections=(), left_out=(*_flat(unbound), *left_out))
+    return SortedStudy(selections=(), left_out=(*_flat(unbound), *left_out), unbound=tuple(asked))
 
 
 def _flat(unbound: Mapping[str, Sequence[Problem]]) -> list[Problem]:

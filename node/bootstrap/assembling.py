@@ -15,7 +15,8 @@ from node.assemble.headers import read_series
 from node.assemble.own import is_own
 from node.bootstrap.completing import count_asker, missing_fetcher
 from node.bootstrap.parts import Parts
-from node.bootstrap.planning import Outlook, add_work, look_at
+from node.bootstrap.planning import NotEvaluable, Outlook, add_work, look_at
+from node.bootstrap.refusing import tell_not_evaluable
 from node.bootstrap.replaying import remember
 from node.config.settings import AssembleSettings
 from node.domain.errors import InputRejected, OncoNodeError, Problem
@@ -172,12 +173,14 @@ class Assembler:
         try:
             self._plan(study_instance_uid, foreign, seen)
         except InputRejected as rejected:
-            parts.ledger.add_rejected(
+            job = parts.ledger.add_rejected(
                 study_instance_uid=study_instance_uid,
                 calling_ae_title=received[-1].calling_ae_title,
                 content_digest=digest,
                 problems=rejected.problems,
             )
+            if isinstance(rejected, NotEvaluable):
+                tell_not_evaluable(parts, job, rejected)
         if study_instance_uid in self._waiting:
             return
         parts.store.mark_assembled(study_instance_uid, seen_last_received_at=seen, digest=digest)

@@ -1,8 +1,9 @@
 """What shall become of a study as it is now: a job, a refusal, or a little more patience."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from node.assemble.completeness import count_missing, judge_completeness
 from node.assemble.digest import digest_case
@@ -12,12 +13,39 @@ from node.bootstrap.needs import memory_of, priority_of
 from node.bootstrap.parts import Parts
 from node.bootstrap.pointing import find_prompts, needs_prompts, sources_of
 from node.bootstrap.roles import roles_of
+from node.config.settings import RoutingRule
 from node.domain.errors import InputRejected, Problem
 from node.domain.intake import Completeness, Intake
 from node.domain.study import InstanceRef, Series, Study
 
 SILENT = frozenset({"own-result", "other-modality"})
 """Reasons that need no answer: nobody expects findings for a report or for the node's own SEG."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Images that a rule asks for.
+
+    Parameters
+    ----------
+    rule : RoutingRule
+    instances : tuple of InstanceRef
+        Of the series that it took, or would take if the others that it needs were there.
+    """
+
+    rule: RoutingRule
+    instances: tuple[InstanceRef, ...]
+
+
+class NotEvaluable(InputRejected):
+    """Images that a rule asks for cannot be evaluated; whoever gets results is told."""
+
+    def __init__(self, problems: Iterable[Problem], wanted: Wanted) -> None:
+        super().__init__(problems)
+        self.wanted = wanted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +64,8 @@ class Outlook:
         Why nothing can be made of it, or only a part; none where nobody expects a result.
     missing : mapping of str to int
         Series Instance UID -> images that may still come and would change this.
+    wanted : Wanted or None
+        What a rule asks for, whether it can be evaluated or not.
     """
 
     selection: Selection | None = None
@@ -43,6 +73,7 @@ class Outlook:
     completeness: Completeness = field(default_factory=Completeness)
     problems: tuple[Problem, ...] = ()
     missing: Mapping[str, int]
+    wanted: Wanted | None = None
 
     @property
     def may_improve(self) -> bool:
@@ -69,8 +100,11 @@ def look_at(parts: Parts, study: Study, counts: Mapping[str, int] | None) -> Out
         told: tuple[Problem, ...] = sorted_study.left_out
         silent = all(problem.code in SILENT for problem in told)
         missing = count_missing(study, counted, wanted=None, own=own)
-        return Outlook(problems=() if silent else told, missing=missing)
+        return Outlook(
+            problems=() if silent else told, missing=missing, wanted=_unbound(sorted_study)
+        )
     selection = sorted_study.selections[0]
+    wanted = _wanted(selection.rule, selection.all_series)
     chosen = [series.series_instance_uid for series in selection.all_series]
     lacking = count_missing(study, counted, wanted=chosen)
     awaited = count_missing(
@@ -86,10 +120,11 @@ def look_at(parts: Parts, study: Study, counts: Mapping[str, int] | None) -> Out
             completeness=completeness,
             problems=partial_problems,
             missing=awaited,
+            wanted=wanted,
         )
     lenient, others = _check(parts, selection, let_gaps_pass=True)
     if others:
-        return Outlook(problems=problems, missing=awaited)
+        return Outlook(problems=problems, missing=awaited, wanted=wanted)
     gaps = {} if counts is not None else {s.series_instance_uid: s.missing_slices for s in lenient}
     return Outlook(
         selection=selection,
@@ -97,6 +132,7 @@ def look_at(parts: Parts, study: Study, counts: Mapping[str, int] | None) -> Out
         completeness=judge_completeness(lenient, lacking, is_counted=counts is not None),
         problems=problems,
         missing=awaited or {uid: n for uid, n in gaps.items() if n},
+        wanted=wanted,
     )
 
 
@@ -106,8 +142,18 @@ def add_work(parts: Parts, study: Study, outlook: Outlook) -> None:
     Raises
     ------
     InputRejected
-        If nothing can be made of the study, or only a part and settings refuse that.
+        If nothing can be made of the study, or only a part and settings refuse that; a
+        ``NotEvaluable`` where a rule asks for it.
     """
+    try:
+        _add_job(parts, study, outlook)
+    except InputRejected as rejected:
+        if outlook.wanted is None:
+            raise
+        raise NotEvaluable(rejected.problems, outlook.wanted) from rejected
+
+
+def _add_job(parts: Parts, study: Study, outlook: Outlook) -> None:
     selection = outlook.selection
     is_partial = outlook.completeness.is_partial
     if selection is None or (is_partial and not parts.settings.node.assemble.process_partial):
@@ -147,6 +193,18 @@ def _check(
     except InputRejected as rejected:
         return (), rejected.problems
     return checked, ()
+
+
+def _wanted(rule: RoutingRule, series: Sequence[Series]) -> Wanted:
+    instances = {item.sop_instance_uid: item for each in series for item in each.instances}
+    return Wanted(rule=rule, instances=tuple(instances.values()))
+
+
+def _unbound(sorted_study: SortedStudy) -> Wanted | None:
+    """What the first rule asks for that matches and lacks a role of its bundle."""
+    for rule, series in sorted_study.unbound:
+        return _wanted(rule, series)
+    return None
 
 
 def _lacks_role(sorted_study: SortedStudy) -> bool:

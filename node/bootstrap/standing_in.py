@@ -101,7 +101,7 @@ class StandInMaker:
         if made is sr:
             return (_evidence(sr, EvidenceKind.SR, delivery.path),)
         place = delivery.path.with_name(f"{delivery.path.stem}_{form}.dcm")
-        return (self._keep(made, EvidenceKind.SR, place),)
+        return (keep_object(self.spool, made, EvidenceKind.SR, place),)
 
     def _make_picture(self, delivery: Delivery, form: str) -> tuple[Evidence, ...]:
         # highdicom and scikit-image, which most dispatchers never need
@@ -125,7 +125,9 @@ class StandInMaker:
             capture = build_secondary_capture(picture, seg)
             made = [(form, capture), (KEY_OBJECT, build_key_object(seg, capture))]
         return tuple(
-            self._keep(dataset, KINDS[name], root.with_name(f"{prefix}_{name}{end}.dcm"))
+            keep_object(
+                self.spool, dataset, KINDS[name], root.with_name(f"{prefix}_{name}{end}.dcm")
+            )
             for name, dataset in made
         )
 
@@ -164,13 +166,15 @@ class StandInMaker:
             delivery = by_uid[delivery.stands_for]
         return delivery.path
 
-    def _keep(self, dataset: Dataset, kind: EvidenceKind, place: Path) -> Evidence:
-        buffer = BytesIO()
-        dataset.save_as(buffer, enforce_file_format=True)
-        temporary = IncomingFile(place.with_name(f".{place.name}.{token_hex(4)}"))
-        temporary.write(buffer.getvalue())
-        self.spool.keep(temporary, place)
-        return _evidence(dataset, kind, place)
+
+def keep_object(spool: Spool, dataset: Dataset, kind: EvidenceKind, place: Path) -> Evidence:
+    """Write an object so that it is whole and durable, or not there."""
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    temporary = IncomingFile(place.with_name(f".{place.name}.{token_hex(4)}"))
+    temporary.write(buffer.getvalue())
+    spool.keep(temporary, place)
+    return _evidence(dataset, kind, place)
 
 
 def _evidence(dataset: Dataset, kind: EvidenceKind, place: Path) -> Evidence:

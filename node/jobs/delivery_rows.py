@@ -14,6 +14,9 @@ from node.jobs.rejected import reason_of_rejection
 from node.jobs.state import JobState
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
 
+SENDS = (JobState.SENDING.value, JobState.REJECTED.value)
+"""States of a job whose objects are sent; a rejected one has at most a report that says so."""
+
 
 def link_delivery(
     session: Session,
@@ -55,11 +58,11 @@ def lock_delivery(session: Session, delivery_id: int) -> DeliveryRow:
 
 
 def jobs_waiting_for(session: Session, delivery_id: int) -> Sequence[JobRow]:
-    """Return the jobs that are SENDING and wait for a delivery, locked."""
+    """Return the jobs that have objects sent and wait for a delivery, locked."""
     query = (
         select(JobRow)
         .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
-        .where(JobDeliveryRow.delivery_id == delivery_id, JobRow.state == JobState.SENDING.value)
+        .where(JobDeliveryRow.delivery_id == delivery_id, JobRow.state.in_(SENDS))
         .order_by(JobRow.job_id)
         .with_for_update(of=JobRow)
     )

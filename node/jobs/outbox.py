@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.backoff import Backoff
 from node.jobs.delivery_rows import (
+    SENDS,
     jobs_waiting_for,
     link_delivery,
     lock_delivery,
@@ -244,6 +245,10 @@ class Outbox:
         """Move jobs whose deliveries are all decided out of SENDING."""
         session.flush()
         for job in jobs:
+            if (
+                job.state != JobState.SENDING
+            ):  # rejected: what becomes of the report changes nothing
+                continue
             rows = self._linked(session, job.job_id)
             if any(row.state == DeliveryState.PENDING for row in rows):
                 continue
@@ -268,7 +273,7 @@ class Outbox:
             exists()
             .where(JobDeliveryRow.delivery_id == DeliveryRow.delivery_id)
             .where(JobRow.job_id == JobDeliveryRow.job_id)
-            .where(JobRow.state == JobState.SENDING.value)
+            .where(JobRow.state.in_(SENDS))
         )
         # What a document refers to goes before it, or in the same batch.
         mine, theirs, referred = (

@@ -10,6 +10,8 @@ from node.jobs.delivery_rows import jobs_waiting_for, link_delivery, lock_delive
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import DeliveryState
 from node.jobs.outbox import Outbox
+from node.jobs.rows import locked_job
+from node.jobs.state import JobState
 from node.storage.database import writing
 from node.storage.tables import DeliveryRow
 
@@ -81,6 +83,26 @@ class StandIns(Outbox):
                     self._settle(session, jobs, at=now)
                     count += 1
         return count
+
+    def tell_rejection(
+        self, job_id: str, *, destinations: Sequence[str], evidence: Sequence[Evidence]
+    ) -> bool:
+        """Have a report sent that a job was rejected; again changes nothing.
+
+        Returns
+        -------
+        bool
+            Whether the job is a rejected one; of another nothing is sent.
+        """
+        now = self._now()
+        with writing(self._engine) as session:
+            job = locked_job(session, job_id)
+            if job.state != JobState.REJECTED:
+                return False
+            for destination in destinations:
+                for item in evidence:
+                    link_delivery(session, job, destination, item, at=now)
+            return True
 
     def delivery_accompanied(self, delivery_id: int, *, evidence: Sequence[Evidence]) -> None:
         """Have further objects sent beside one, to the same destination and for the same jobs."""

@@ -66,6 +66,8 @@ REASON_OF_PROBLEM: Mapping[str, Code] = MappingProxyType(
                 "conflicting-instance",
                 "duplicate-position",
                 "invalid-orientation",
+                "missing-orientation",
+                "missing-position",
                 "mixed-frame-of-reference",
                 "mixed-matrix",
                 "mixed-orientation",
@@ -76,7 +78,9 @@ REASON_OF_PROBLEM: Mapping[str, Code] = MappingProxyType(
             ),
             GEOMETRY,
         ),
-        **dict.fromkeys(("missing-uid", "undecodable-pixels", "unreadable-header"), UNREADABLE),
+        **dict.fromkeys(
+            ("empty-matrix", "missing-uid", "undecodable-pixels", "unreadable-header"), UNREADABLE
+        ),
         "nothing-pointed-at": NOT_POINTED_AT,
     }
 )

@@ -1,4 +1,4 @@
-"""Studies that cannot become a volume go through the whole node: refused, told why, not sent.
+"""Studies that cannot become a volume go through the whole node: refused, and the archive told why.
 
 Bytes that are no DICOM at all end at the listener, see ``integration/test_receive_faults``.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import SegmentationStorage
+from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 from running_node import RunningNode
 from small_study import write_small_study
 
@@ -43,11 +43,20 @@ def receipts_of(archive: Archive, study_instance_uid: str) -> list[Receipt]:
 
 
 def check_refused(node: RunningNode, archive: Archive, job: Job, codes: set[str]) -> None:
+    """One report that says "not evaluated" is sent, unless no rule wants such images at all."""
+    uid = job.study_instance_uid
     assert job.state is JobState.REJECTED
     assert {problem.code for problem in job.problems} == codes
     assert all(problem.found and problem.expected and problem.remedy for problem in job.problems)
-    assert node.parts.ledger.deliveries(job.job_id) == []
-    assert receipts_of(archive, job.study_instance_uid) == []
+    if codes == {"localizer"}:
+        assert node.parts.ledger.deliveries(job.job_id) == []
+        assert receipts_of(archive, uid) == []
+        return
+    node.wait_for(lambda: receipts_of(archive, uid), f"the report on {uid}", 60)
+    (receipt,) = receipts_of(archive, uid)
+    assert receipt.sop_class_uid == Comprehensive3DSRStorage
+    assert receipt.path is not None
+    assert "Not Evaluated" in str(dcmread(receipt.path))
 
 
 @pytest.mark.parametrize("flaw", CODES)

@@ -36,6 +36,8 @@ ACCESS: tuple[Access, ...] = (
     Access(
         "/studies/*/feedback", Role.VIEWER, Role.VIEWER
     ),  # what a radiologist thinks of a result
+    Access("/query*", Role.OPERATOR, Role.OPERATOR),  # it asks archives about patients
+    Access("/upload*", Role.OPERATOR, Role.OPERATOR),
     Access("/users*", Role.ADMIN, Role.ADMIN),
     Access("/audit*", Role.ADMIN, Role.ADMIN),
     Access("*", Role.VIEWER, Role.OPERATOR),

@@ -35,6 +35,8 @@ class LesionView:
         Its entry in ``result.json``.
     change : mapping or None
         Its entry in ``changes`` of the comparison.
+    prior_number : int or None
+        Of the same lesion in the earlier examination, where that is here still.
     strongest : float
         Largest absolute logit of its contributions; 0 without any.
     feedback : tuple of Feedback
@@ -43,6 +45,7 @@ class LesionView:
 
     told: Mapping[str, Any]
     change: Mapping[str, Any] | None
+    prior_number: int | None
     strongest: float
     feedback: tuple[Feedback, ...]
 
@@ -135,6 +138,7 @@ def view_study(
             study_instance_uid=study_instance_uid, line=line, identity=identity, jobs=(), job=None
         )
     said = FeedbackStore(services.engine).list(job=job.job_id)
+    prior = _find_prior(job.result, services)
     return StudyView(
         study_instance_uid=study_instance_uid,
         line=line,
@@ -143,9 +147,9 @@ def view_study(
         job=job,
         bars=_bars(services, job, line),
         deliveries=tuple(services.ledger.deliveries(job.job_id)),
-        lesions=_lesions(job.result, said),
+        lesions=_lesions(job.result, said, prior),
         planes=_place_lesions(job.result, services.models),
-        prior=_find_prior(job.result, services),
+        prior=prior,
         has_segmentation=find_result_file(job, EvidenceKind.SEG, services.spool) is not None,
     )
 
@@ -165,13 +169,20 @@ def _bars(services: Services, job: Job, line: StudyLine | None) -> tuple[Bar, ..
     return lay_out(steps)
 
 
-def _lesions(result: Mapping[str, Any], said: Sequence[Feedback]) -> tuple[LesionView, ...]:
+def _lesions(
+    result: Mapping[str, Any], said: Sequence[Feedback], prior: Job | None
+) -> tuple[LesionView, ...]:
     comparison = result.get("comparison") or {}
     changes = {each["lesion"]: each for each in comparison.get("changes", ())}
+    earlier = prior.result.get("lesions", ()) if prior else ()
+    numbers = {lesion["tracking_uid"]: lesion["number"] for lesion in earlier}
     return tuple(
         LesionView(
             told=lesion,
             change=changes.get(lesion["number"]),
+            prior_number=numbers.get(
+                changes.get(lesion["number"], {}).get("prior_tracking_uid", "")
+            ),
             strongest=max((abs(c["logit"]) for c in lesion.get("contributions", ())), default=0.0),
             feedback=tuple(
                 each for each in said if each.opinion.tracking_uid == lesion["tracking_uid"]

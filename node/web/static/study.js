@@ -3,7 +3,15 @@
 const found = document.querySelector("[data-module]");
 const { Viewer } = found ? await import(found.dataset.module) : {};
 
-const IN_TEXT = new Set(["INPUT", "SELECT", "TEXTAREA", "BUTTON", "A", "SUMMARY"]);
+const WRITTEN = "textarea, select, input:not([type=checkbox], [type=range], [type=radio])";
+const CONTROLS = "input, button, a, summary";
+
+/** Whether the control that has the focus wants a key itself. */
+function isTaken(event) {
+  const active = document.activeElement;
+  if (active.matches(WRITTEN)) return true;
+  return event.key.length > 1 && active.matches(CONTROLS); // arrows, Home, Page Down ...
+}
 
 const viewers = [...document.querySelectorAll("[data-viewer]")].map((root) => new Viewer(root));
 const [current, prior] = viewers;
@@ -25,8 +33,7 @@ if (current) {
   }
   // Keys work wherever the reader is, except where a control takes them itself.
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || IN_TEXT.has(document.activeElement.tagName)) return;
-    if (!document.querySelector("dialog[open]") && current.stack) current.key(event);
+    if (!event.defaultPrevented && !isTaken(event) && current.stack) current.key(event);
   });
 }
 

@@ -17,6 +17,7 @@ from node.web.services import Services
 
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/health"), ("GET", "/ready")}
 FOR_ADMINS = ("/users", "/audit")
+FOR_OPERATORS = ("/query", "/upload")
 OWN = ("/account", "/logout")
 REFUSED = {401, 403}
 
@@ -60,6 +61,8 @@ def expected_role(method: str, path: str) -> Role | None:
         return None
     if path.startswith(FOR_ADMINS):
         return Role.ADMIN
+    if path.startswith(FOR_OPERATORS):
+        return Role.OPERATOR
     if path.startswith(OWN) or path.endswith("/feedback") or method == "GET":
         return Role.VIEWER
     return Role.OPERATOR

@@ -14,7 +14,9 @@ from node.domain.feedback import FeedbackKind
 from node.domain.role import Role
 from node.jobs.state import JobState
 from node.report.display import View
+from node.storage.database import writing
 from node.storage.feedback import FeedbackStore
+from node.storage.tables import JobRow
 
 SHAPE = (5, 20, 24)
 LESION = {
@@ -109,6 +111,48 @@ def test_slices_and_outlines_are_those_of_the_study(services, job, series):
     assert sorted(outlines) == ["2", "3"]
     x, y = np.array(outlines["2"]["1"][0]).T
     assert (x.min(), x.max(), y.min(), y.max()) == (6, 11, 5, 9)
+
+
+def test_the_earlier_examination_stands_beside(services, parts, tmp_path, job):
+    before = make_series(tmp_path / "before", axes(shape=SHAPE, spacing_mm=(4, 1, 0.81)))
+    earlier = {**LESION, "number": 3, "tracking_uid": "2.25.76"}
+    sr = {"kind": "sr", "file": "sr.dcm", "sop_instance_uid": "2.25.5"}
+    prior = finish_study(parts, before, {}, result={"lesions": [earlier], "evidence": [sr]})
+    change = {
+        "lesion": 1,
+        "status": "matched",
+        "tracking_id": "Lesion 1",
+        "prior_tracking_uid": "2.25.76",
+        "volume_before_ml": 1.0,
+        "volume_after_ml": 1.5,
+        "volume_change": 0.5,
+        "doubling_time_days": 150.2,
+    }
+    gone = {**change, "lesion": None, "status": "vanished", "tracking_id": "Lesion 9"}
+    comparison = {
+        "prior": {
+            "study_instance_uid": prior.study_instance_uid,
+            "sr_sop_instance_uid": "2.25.5",
+            "study_date": "2025-11-02",
+        },
+        "interval_days": 88,
+        "changes": [change, gone],
+        "total_volume_before_ml": 1.0,
+        "total_volume_after_ml": 1.5,
+        "total_volume_change": 0.5,
+        "recist": {"category": "progressive disease", "rule": "sum grew by 20 % or more"},
+        "registration": {"is_trusted": True, "reason": ""},
+        "remarks": ["Compared by rigid registration."],
+    }
+    with writing(parts.engine) as session:
+        row = session.get(JobRow, job.job_id)
+        row.result = {**row.result, "comparison": comparison}
+    page = browser_of(services, Role.VIEWER).get(f"{page_of(job)}?job={job.job_id}").text
+    assert f"/studies/{prior.study_instance_uid}/jobs/{prior.job_id}" in page
+    assert 'data-show-lesion="1" data-prior-lesion="3"' in page
+    for told in ("2025-11-02", "88 days", "1.00 → 1.50 ml", "(+50 %)", "150 days",
+                 "progressive disease", "Lesion 9: vanished", "rigid registration"):  # fmt: skip
+        assert told in page, told
 
 
 @pytest.mark.parametrize("path", ["slices/5", "slices/-1"])

@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
 from node.bootstrap.asking import archive_of, fetch_to_node, hand_to_node
@@ -89,7 +90,9 @@ class WebService:
         self._web = parts.settings.node.web
         self._socket = _bind(self._web)
         self._services = open_services(parts)
-        self._server = uvicorn.Server(_configuration(self._web, self._services))
+        app = create_app(self._services)
+        self._server = uvicorn.Server(_configuration(self._web, app))
+        app.state.is_stopping = lambda: self._server.should_exit
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -98,6 +101,10 @@ class WebService:
         log.info("web.started", address=self._web.address, port=self._web.port)
         self._server.run(sockets=[self._socket])
         stopped.set()
+
+    def stop(self) -> None:
+        """Serve no more; from any thread."""
+        self._server.should_exit = True
 
     def _tidy(self, stopped: threading.Event) -> None:
         while True:
@@ -118,9 +125,9 @@ def _bind(web: WebSettings) -> socket.socket:
         ) from error
 
 
-def _configuration(web: WebSettings, services: Services) -> uvicorn.Config:
+def _configuration(web: WebSettings, app: FastAPI) -> uvicorn.Config:
     configuration = uvicorn.Config(
-        create_app(services),
+        app,
         log_config=None,
         access_log=False,  # paths hold UIDs; what people do is in the audit trail
         server_header=False,

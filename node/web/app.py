@@ -62,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.doorkeeper = Doorkeeper(services.accounts)
     app.state.watch = Watch(services)
+    app.state.is_stopping = lambda: False  # whoever serves it knows better
     app.state.navigation = tuple(entry for _, entry in PAGES if entry is not None)
     app.add_middleware(Gate, services=services)
     for router, _ in PAGES:

@@ -28,6 +28,8 @@ async def watch(
 ) -> AsyncIterator[dict[str, str]]:
     """Yield an event whenever the node has changed, as long as the user is logged in.
 
+    It ends, too, when the server is to stop; browsers then ask again until it is back.
+
     Parameters
     ----------
     request : Request
@@ -42,7 +44,7 @@ async def watch(
     known: tuple[object, ...] | None = None
     told_at_s = asked_at_s = time.monotonic()
     sent = 0
-    while not await request.is_disconnected():
+    while not (request.app.state.is_stopping() or await request.is_disconnected()):
         now_s = time.monotonic()
         if now_s >= asked_at_s + ASK_SESSION_EVERY_S:
             asked_at_s = now_s

@@ -6,16 +6,17 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from factories_ledger import OBJECT_BYTES, add_job
+from factories_ledger import OBJECT_BYTES, add_job, queue_job
 from factories_receive import STUDY, make_ct, write_file
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from node.bootstrap.audit_arrivals import LOGIN_EVERY_S, ReceivingAudit
 from node.bootstrap.auditing import audit_deliveries, tell_access, tell_tampering
 from node.bootstrap.parts import Parts
-from node.config.settings import AuditSettings, NodeSettings, Peer, Settings
+from node.config.settings import AuditSettings, Hl7, NodeSettings, Peer, Settings
 from node.dicom.patient import read_patient_id
 from node.domain.errors import SetupFault
+from node.domain.report import Evidence, EvidenceKind
 from node.domain.study import InstanceRef
 from node.jobs.job import Delivery
 from node.registry.bundle import load_bundle
@@ -228,6 +229,26 @@ def test_deliveries_are_told_of_when_accepted_or_given_up_and_not_at_each_try(tr
     source, destination = messages["1.1"].findall("ActiveParticipant")
     assert source.get("UserIsRequestor") == "true"
     assert destination.get("UserID") == "ARCHIVE"
+
+
+def test_a_message_that_was_taken_is_an_export_to_its_receiver(trail, tmp_path):
+    receiver = Peer(name="ris", port=2575, hl7=Hl7())
+    node = NodeSettings(data_dir=tmp_path / "data")
+    parts = Parts(settings=Settings(node=node, peers=(receiver,)))
+    job = queue_job(parts.ledger, "1.7", destinations=["ris"])
+    parts.ledger.claim("w")
+    message = Evidence(kind=EvidenceKind.ORU, path=tmp_path / "x.hl7", sop_instance_uid="2.25.1")
+    parts.ledger.finish(job.job_id, "w", evidence=[message], result={})
+
+    def deliver(batch: list[Delivery]) -> None:
+        for delivery in batch:
+            parts.ledger.delivery_done(delivery.delivery_id, "o")
+
+    audit_deliveries(deliver, parts, trail)(parts.ledger.claim_deliveries("o"))
+    assert told(trail, "110104") == []
+    (export,) = told(trail, "110106")
+    assert ids(export)[0] == "1.7"
+    assert "ris" in {each.get("UserID") for each in export.findall("ActiveParticipant")}
 
 
 def test_access_tells_the_series_of_the_job(trail, parts):

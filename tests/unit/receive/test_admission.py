@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from node.config.settings import NodeSettings, Peer
+from node.config.settings import Hl7, NodeSettings, Peer
 from node.domain.errors import SetupFault
 from node.receive.admission import Admission, Caller, Refusal, is_within
 
@@ -75,6 +75,14 @@ def test_who_is_let_in() -> None:
     assert enter(make_caller(called_ae_title="STAT"), called_ae_titles=("STAT",)) == CT
     assert enter(make_caller(called_ae_title="ANY"), check_called_ae_title=False) == CT
     assert enter(make_caller(), allowed_addresses=("10.0.0.0/8",)) == CT
+
+
+def test_a_blank_ae_title_is_not_that_of_a_receiver_of_messages() -> None:
+    ris = Peer(name="ris", port=2575, hl7=Hl7())
+    admission = Admission(make_settings(accept_unknown_peers=False), (CT, ris))
+    refused = admission.enter("a", make_caller(""))
+    assert isinstance(refused, Refusal)
+    assert refused.code == "1/1/3"
 
 
 def test_one_ae_title_on_two_hosts_is_told_apart_by_address() -> None:

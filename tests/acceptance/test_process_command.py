@@ -51,7 +51,7 @@ def test_a_sample_study_gives_all_files_and_the_documented_result(
 ) -> None:
     study = write_case("brain1", tmp_path / "study")
     out = tmp_path / "out"
-    done = run_process(tmp_path / "study", out, models_dir, "--explain")
+    done = run_process(tmp_path / "study", out, models_dir, "--explain", "--pdf", "zh")
     assert done.returncode == ExitCode.OK, done.stderr
     assert {path.name for path in out.iterdir()} == {
         "brain-t1ce_seg.dcm",
@@ -59,10 +59,13 @@ def test_a_sample_study_gives_all_files_and_the_documented_result(
         "brain-t1ce_overlay.png",
         "brain-t1ce_capture.png",
         "brain-t1ce_explain.png",
+        "brain-t1ce_report_zh.pdf",
+        "brain-t1ce_pdf_zh.dcm",
         "result.json",
     }
     assert dciodvfy_errors(out / "brain-t1ce_seg.dcm") == []
     assert dciodvfy_errors(out / "brain-t1ce_sr.dcm") == []
+    assert dciodvfy_errors(out / "brain-t1ce_pdf_zh.dcm") == []
     for name in ("brain-t1ce_overlay.png", "brain-t1ce_explain.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     result = json.loads((out / "result.json").read_text("utf-8"))

@@ -9,6 +9,7 @@ from node.domain.finding import BENIGN, MALIGNANT, Finding
 from node.domain.prior import Comparison, LesionChange, LesionStatus
 from node.domain.report import Report
 from node.domain.segmentation import Lesion
+from node.domain.triage import PRESENT
 from node.language import Words
 from node.report.palette import lesion_colour
 from node.report.paper.text import (
@@ -27,6 +28,8 @@ from node.report.phrases import tell_assessment, tell_type
 
 _ASSESSMENT_INK = {MALIGNANT.value: MALIGNANT_INK, BENIGN.value: BENIGN_INK}
 NONE = "–"
+COMPARED = PRESENT | {LesionStatus.VANISHED}
+"""Statuses of lesions that both examinations show the place of, and that were there before."""
 
 
 def lesion_table(report: Report, lesions: Sequence[Lesion], words: Words) -> Flowable:
@@ -127,20 +130,22 @@ def _change_cells(change: LesionChange, words: Words) -> list[str]:
     numbers = [change.lesion_number, *change.further_lesion_numbers]
     now = ", ".join(str(number) for number in numbers if number is not None)
     days = change.doubling_time_days
+    is_told = change.status in COMPARED
     if days is None:
-        doubling = words.retell(change.doubling_time_reason) or NONE
+        is_gone = change.status is LesionStatus.VANISHED
+        doubling = words.retell(change.doubling_time_reason) if is_told and not is_gone else ""
     elif days < 0:
         doubling = words.gettext("halved in %(days)s days", days=f"{-days:.0f}")
     else:
         doubling = words.gettext("%(days)s days", days=f"{days:.0f}")
     return [
-        f"{now or NONE}  ({change.tracking_id})" if change.tracking_id else now,
+        f"{now or NONE}  ({words.retell(change.tracking_id)})",
         status,
         _from_to(change.volume_before_ml, change.volume_after_ml, 2),
-        _percent(change.volume_change),
+        _percent(change.volume_change if is_told else None),
         _from_to(change.long_axis_before_mm, change.long_axis_after_mm, 1),
-        _percent(change.long_axis_change),
-        doubling,
+        _percent(change.long_axis_change if is_told else None),
+        doubling or NONE,
     ]
 
 
@@ -150,7 +155,7 @@ def _from_to(before: float | None, after: float | None, digits: int) -> str:
 
 
 def _percent(change: float | None) -> str:
-    return NONE if change is None else f"{100 * change:+.0f} %"
+    return NONE if change is None else f"{100 * change:+.0f} %".replace("+0 ", "0 ")
 
 
 def _head_row(names: Sequence[str]) -> list[Flowable | str]:

@@ -120,8 +120,15 @@ def comparison_of(report: Report) -> Comparison:
                 volume_before_ml=0.5,
                 long_axis_before_mm=8.0,
             ),
+            LesionChange(
+                status=LesionStatus.NOT_COVERED,
+                tracking_id="Lesion 3",
+                tracking_uid="1.10",
+                volume_before_ml=0.75,
+                long_axis_before_mm=9.0,
+            ),
         ),
-        total_volume_before_ml=1.5,
+        total_volume_before_ml=2.25,
         total_volume_after_ml=1.5,
         recist=RecistAssessment(category=Response.STABLE, rule=""),
     )
@@ -252,8 +259,9 @@ def test_change_since_the_earlier_examination_is_told(
         "en": ("Change since 3 Dec 2023 (100 days)", "171 days", "vanished"),
         "zh": ("与 2023年12月3日 检查比较", "SD（疾病稳定）", "171 天", "消失"),
     }[language]
-    for text in (*wanted, "1.00 → 1.50", "+50 %", "0.50 → –", "SD"):
+    for text in (*wanted, "1.00 → 1.50", "+50 %", "0.50 → –", "-100 %", "0.75 → –", "SD"):
         assert text in told, text
+    assert told.count("-100 %") == 2, "what the images do not cover is not gone"
 
 
 def test_a_model_that_only_outlines_assesses_nothing(series: SeriesOnDisk, tmp_path: Path) -> None:

@@ -438,10 +438,9 @@ class Peer(Frozen):
             if not self.ae_title:
                 raise ValueError("ae_title, or hl7 or fhir for a receiver of messages")
             return self
-        of_dicom = {
-            "ae_title", "dicomweb", "results", "reports", "permissions", "priority", "feedback",
-        }  # fmt: skip
-        wrong = sorted(of_dicom & self.model_fields_set)
+        known = {"name", "description", "host", "port", "hl7", "fhir"}
+        others = self.model_fields_set - known
+        wrong = sorted(key for key in others if not key.startswith("tls"))
         if self.hl7 is not None and self.fhir is not None:
             raise ValueError("hl7 or fhir: a peer of its own for each")
         if wrong:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from receivers import fhir_server, mllp_receiver
 
 from node.cli import main
 from node.cli.exit_codes import ExitCode
@@ -70,6 +71,33 @@ def test_echo_by_name_and_by_address(onconode, archive):
     assert "ARCHIVE" in out
     assert " ms" in out
     assert onconode(1, "echo", f"ARCHIVE@127.0.0.1:{archive.port}")[0] == ExitCode.OK
+
+
+def test_echo_of_receivers_of_messages(tmp_path, capsys):
+    with mllp_receiver() as receiver, fhir_server() as server:
+        directory = tmp_path / "dicom_conf"
+        directory.mkdir()
+        (directory / "node.yaml").write_text("")
+        (directory / "peers.yaml").write_text(
+            f"peers:\n  - {{name: ris, port: {receiver.port}, hl7: {{}}}}\n"
+            f"  - {{name: records, fhir: {{url: '{server.url}'}}}}\n"
+        )
+
+        def run(*arguments: str) -> tuple[int, str]:
+            with pytest.raises(SystemExit) as ended:
+                main(["--config", str(directory), *arguments])
+            return int(ended.value.code or 0), "".join(capsys.readouterr())
+
+        code, told = run("echo", "ris")
+        assert (code, "connected in" in told) == (ExitCode.OK, True)
+        code, told = run("echo", "records")
+        assert (code, "FHIR 4.0.1" in told) == (ExitCode.OK, True)
+        server.capabilities["rest"] = []
+        code, told = run("echo", "records")
+        assert (code, "no transactions" in told) == (ExitCode.SETUP_FAULT, True)
+        assert run("find", "ris", "--accession", "1")[0] == ExitCode.SETUP_FAULT
+        assert run("send", str(directory), "--to", "ris")[0] == ExitCode.USAGE
+    assert receiver.messages == []
 
 
 def test_echo_without_an_answer_ends_with_four(onconode):

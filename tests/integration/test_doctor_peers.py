@@ -18,6 +18,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
+from receivers import fhir_server, mllp_receiver
 from sqlalchemy import Engine
 
 from node.bootstrap.doctor.peers import check_peer, use_of
@@ -25,6 +26,8 @@ from node.bootstrap.doctor.sheet import Line, Mark
 from node.config.settings import (
     DeliverSettings,
     DicomWeb,
+    Fhir,
+    Hl7,
     NodeSettings,
     Peer,
     RoutingRule,
@@ -63,6 +66,21 @@ def sheet(
         )
     )
     return {line.check: line for line in lines}
+
+
+def test_receivers_of_messages_are_connected_to_and_sent_nothing(tmp_path: Path) -> None:
+    with mllp_receiver() as receiver, fhir_server() as server:
+        lines = sheet(Peer(name="ris", port=receiver.port, hl7=Hl7()), tmp_path)
+        assert marks(lines, "reachable", "TLS", "HL7") == ["pass", "skip", "pass"]
+        records = Peer(name="records", fhir=Fhir(url=server.url))
+        lines = sheet(records, tmp_path)
+        assert marks(lines, "reachable", "FHIR") == ["pass", "pass"]
+        server.capabilities["fhirVersion"] = "5.0.0"
+        assert "not R4" in sheet(records, tmp_path)["FHIR"].found
+        server.capabilities.clear()
+        assert marks(sheet(records, tmp_path), "FHIR") == ["fail"]
+    assert receiver.messages == []
+    assert server.requests == []
 
 
 def marks(lines: dict[str, Line], *checks: str) -> list[str]:

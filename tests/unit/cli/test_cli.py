@@ -291,6 +291,16 @@ def test_nested_figures_become_lines():
     ]
 
 
+def test_jobs_show_tells_why_a_result_is_flagged(onconode, ledger):
+    flagged = {"flag": "growing", "lesion": 2, "reason": "1.00 to 1.50 ml"}
+    job = add_job(ledger)
+    assert "triage" not in onconode("jobs", "show", job.job_id)[1]  # there is no result yet
+    ledger.claim("w")
+    triage = {"flags": ["growing"], "raised": [flagged]}
+    ledger.finish(job.job_id, "w", evidence=[], result={"triage": triage})
+    assert "growing (lesion 2: 1.00 to 1.50 ml)" in onconode("jobs", "show", job.job_id)[1]
+
+
 def test_jobs_show_tells_of_the_arrival(onconode, ledger):
     part = Part(labels={"EchoTime": "90"}, number=2, of=2, chosen_by="rule")
     limits = Completeness(arrival=Arrival.INCOMPLETE, missing=3, limitations=("3 are missing.",))

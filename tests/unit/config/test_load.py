@@ -197,6 +197,41 @@ def test_fault_in_peers_yaml(tmp_path, name):
     assert found == [(code, f"peers.yaml:{line}")]
 
 
+RECEIVER = "  - name: ris\n    port: 2575\n    hl7:\n      send: flagged\n"
+RECEIVER_FAULTS = {
+    "an AE title, too": ("    port: 2575\n", "    port: 2575\n    ae_title: RIS\n", "ae_title"),
+    "a form of results": ("    port: 2575\n", "    port: 2575\n    results: [seg]\n", "results"),
+    "no port": ("    port: 2575\n", "", "port"),
+    "both": ("    hl7:", "    fhir: {url: 'http://h/r4'}\n    hl7:", "of its own"),
+    "neither": ("    hl7:\n      send: flagged\n", "", "ae_title"),
+    "FHIR with a port": ("hl7:\n      send: flagged", "fhir: {url: 'http://h/r4'}", "url"),
+    "a delimiter": ("send: flagged", "receiving_application: 'A^B'", "text like"),
+    "another policy": ("send: flagged", "send: some", "'all' or 'flagged'"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(RECEIVER_FAULTS))
+def test_fault_in_a_receiver_of_messages(tmp_path, name):
+    old, new, words = RECEIVER_FAULTS[name]
+    assert old in RECEIVER
+    with pytest.raises(SetupFault) as caught:
+        load(tmp_path, peers=PEERS + RECEIVER.replace(old, new))
+    (problem,) = caught.value.problems
+    assert words in problem.expected
+    assert "peers.yaml:" in problem.tag
+
+
+def test_a_receiver_of_messages_is_a_destination_and_no_archive(tmp_path):
+    rules = ROUTING.replace("[pacs]", "[pacs, ris]")
+    settings = load(tmp_path, peers=PEERS + RECEIVER, routing=rules)
+    assert settings.peer("ris").takes_messages
+    assert settings.peer("ris").address == "mllp://127.0.0.1:2575"
+    (tmp_path / "asked").mkdir()
+    asked = "assemble:\n  ask_peers: [pacs, ris]\n"
+    found = faults(tmp_path / "asked", node=asked, peers=PEERS + RECEIVER)
+    assert found == [("unknown-peer", "node.yaml:2")]
+
+
 def test_peer_on_another_host_may_use_the_nodes_port(tmp_path):
     peers = PEERS.replace("127.0.0.1", "192.0.2.1").replace("4242", "11112")
     assert load(tmp_path, peers=peers).peer("pacs").port == 11112

@@ -82,7 +82,9 @@ def test_both_are_valid(tmp_path, lesions):
     check_bundle(json.loads(read(fhir)))
 
 
-@pytest.mark.parametrize("spoil", [{"subject": "P-1"}, {"code": "MRI"}, {"unheard": 1}])
+@pytest.mark.parametrize(
+    "spoil", [{"issued": "yesterday"}, {"subject": {"refrence": "x"}}, {"unheard": 1}]
+)
 def test_both_judges_of_fhir_see_faults(tmp_path, spoil):
     _, fhir = write(tmp_path)
     bundle = json.loads(read(fhir))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from node.config.settings import Settings
+from node.deliver.ladder import ONLY_BESIDE
 from node.language import Language, Readers
 
 
@@ -29,7 +30,13 @@ def readers_of(
     if report.pdf:
         wanted.add(report.language)
     pictures = {peer.language for peer in peers if peer.language} - {report.language}
-    return Readers(language=report.language, pictures=_sorted(pictures), papers=_sorted(wanted))
+    forms = {form for peer in peers for rung in peer.results for form in rung.split("+")}
+    return Readers(
+        language=report.language,
+        pictures=_sorted(pictures),
+        papers=_sorted(wanted),
+        maps=tuple(sorted(forms & ONLY_BESIDE)),
+    )
 
 
 def language_of(settings: Settings, peer_name: str) -> str:

@@ -1,7 +1,7 @@
 """DICOM Segmentation: one lesion, one segment, on the grid of the source images."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from highdicom.color import CIELabColor
@@ -70,7 +70,7 @@ def build_seg(
     if not segmentation.lesions and not settings.send_empty_seg:
         return None
     headers = complete_headers(sources)
-    images, stands_for = _source_images(headers, segmentation)
+    images, stands_for = source_images(headers, segmentation)
     with warnings.catch_warnings():
         # An empty mask is wanted here, and foreign values were complained of on receipt.
         warnings.simplefilter("ignore", UserWarning)
@@ -91,14 +91,34 @@ def build_seg(
             specific_character_set=None,
             **equipment_of(report.model),
         )
+    name_sources(built, headers, stands_for, segmentation)
+    stamp(built, sources=sources, model=report.model)
+    seal_uids(built, kind="seg")
+    return built
+
+
+def name_sources(
+    built: Dataset,
+    headers: Sequence[Dataset],
+    stands_for: Mapping[str, Frame],
+    segmentation: Segmentation,
+) -> None:
+    """Have what highdicom built name the real images, and state its thickness.
+
+    Parameters
+    ----------
+    built : Dataset
+        Made from ``source_images``; changed in place.
+    headers : sequence of Dataset
+    stands_for : mapping of str to Frame
+        As ``source_images`` gave it.
+    segmentation : Segmentation
+    """
     if stands_for:
         name_real_frames(built, headers, stands_for)
     elif is_multi_frame(headers[0]):
         _name_source_frames(built, segmentation)
     _state_thickness(built, segmentation.geometry)
-    stamp(built, sources=sources, model=report.model)
-    seal_uids(built, kind="seg")
-    return built
 
 
 def _state_thickness(built: Dataset, geometry: Geometry) -> None:
@@ -154,7 +174,7 @@ def _describe(
     )
 
 
-def _source_images(
+def source_images(
     headers: Sequence[Dataset], segmentation: Segmentation
 ) -> tuple[list[Dataset], dict[str, Frame]]:
     """Return what highdicom shall read positions from: one image, or one frame, for each slice.

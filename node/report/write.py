@@ -16,12 +16,16 @@ from node.report.encapsulated_pdf import build_encapsulated_pdf
 from node.report.fault import ReportFault
 from node.report.key_image import draw_overlay
 from node.report.paper.document import write_paper
+from node.report.probability import build_fractional, build_parametric_map
 from node.report.seg import build_seg
 from node.report.sources import read_sources
 from node.report.sr import build_sr
 from node.report.verify import check_seg_geometry
 
 log = structlog.get_logger()
+
+BUILDERS = {"fractional": build_fractional, "parametric_map": build_parametric_map}
+"""Forms of the network's probability."""
 
 
 def write_evidence(
@@ -51,7 +55,8 @@ def write_evidence(
     prefix : str
         Files are called ``<prefix>_seg.dcm``, ``<prefix>_sr.dcm``, ``<prefix>_overlay.png``,
         ``<prefix>_capture.png``, ``<prefix>_report.pdf`` and ``<prefix>_pdf.dcm``; those in another
-        language than the node's have it in their names, e.g. ``<prefix>_report_zh.pdf``.
+        language than the node's have it in their names, e.g. ``<prefix>_report_zh.pdf``. With
+        ``readers.maps`` also ``<prefix>_fractional.dcm`` and ``<prefix>_parametric_map.dcm``.
     settings : ReportSettings
     readers : Readers, optional
         Languages of pictures and PDF reports; English without PDF by default.
@@ -92,6 +97,13 @@ def write_evidence(
             capture = out_dir / f"{prefix}_capture{readers.suffix(language)}.png"
             draw_capture(volume, report, capture, words=words_of(language))
             written.append(Evidence(kind=EvidenceKind.CAPTURE, path=capture))
+    if seg is not None:
+        for form in readers.maps:
+            made = BUILDERS[form](report, sources, settings=settings)
+            path = out_dir / f"{prefix}_{form}.dcm"
+            made.save_as(path, enforce_file_format=True)
+            # without UIDs: only destinations that want it get it, see the delivery ladder
+            written.append(Evidence(kind=EvidenceKind(form), path=path))
     for language in readers.papers:
         pdf = write_paper(report, volume, sources[0], words=words_of(language), objects=objects)
         end = readers.suffix(language)

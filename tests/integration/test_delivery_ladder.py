@@ -33,6 +33,7 @@ from node.emulate.archive import OUT_OF_RESOURCES, Archive, Faults
 from node.emulate.commitment_desk import Commitment
 from node.jobs.job import DeliveryState
 from node.jobs.state import JobState
+from node.language import Readers
 from node.storage.database import open_database, sqlite_url
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -383,3 +384,26 @@ def test_a_refused_label_map_falls_to_the_next_form(sender: Sender, tmp_path: Pa
         asked = peer_of(archive, results=("labelmap", "rtstruct"))
         assert sender.send(asked) is JobState.DELIVERED
         assert forms_in(archive) == IN_PLACE_OF_SEG
+
+
+def test_probabilities_are_sent_beside_the_segmentation(tmp_path: Path) -> None:
+    made = make_result(tmp_path / "made", readers=Readers(maps=("fractional", "parametric_map")))
+    with (
+        Archive(tmp_path / "archive") as archive,
+        opened_sender(tmp_path, made, destination="pacs", settings=QUICK) as sender,
+    ):
+        asked = peer_of(archive, results=("seg+fractional+parametric_map", "rtstruct"))
+        assert sender.send(asked) is JobState.DELIVERED
+        # a FRACTIONAL one has the SOP class of a BINARY one
+        assert forms_in(archive) == ("comprehensive_3d", "parametric_map", "seg", "seg")
+        kinds = {each.kind for each in sender.ledger.deliveries(sender.job_id)}
+        assert kinds == {"seg", "sr", "fractional", "parametric_map"}
+
+
+def test_a_result_from_before_the_setting_goes_without_probabilities(
+    sender: Sender, tmp_path: Path
+) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        asked = peer_of(archive, results=("seg+fractional",))
+        assert sender.send(asked) is JobState.DELIVERED
+        assert forms_in(archive) == SENT_AS_MADE

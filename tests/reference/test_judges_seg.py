@@ -35,7 +35,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
     for draw in ("draw_overlay", "draw_capture"):
-        monkeypatch.setattr(write, draw, lambda _volume, _report, path: path)
+        monkeypatch.setattr(write, draw, lambda _volume, _report, path, **_: path)
 
 
 def _write(folder, geometry, lesions, series=None, settings=None, **options):

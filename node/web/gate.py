@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -36,6 +37,7 @@ NUL = b"%00"
 ALWAYS = ("/account", "/logout", "/static/", "/login")
 """Paths for those, too, who have to change their password first."""
 STREAMS = ("/events", "/api/v1/events")
+UNATTENDED = (*STREAMS, "/studies/*/progress", "/query/fetches")
 """An open page asks there by itself, so it is no sign of a person."""
 
 
@@ -104,7 +106,7 @@ class Gate:
         session = accounts.find_session(
             token,
             **session_times(self._services.settings().node.web),
-            is_use=request.url.path not in STREAMS,
+            is_use=not any(fnmatchcase(request.url.path, path) for path in UNATTENDED),
         )
         if session is None:
             return STRANGER

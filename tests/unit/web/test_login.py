@@ -117,6 +117,17 @@ def test_an_idle_session_ends_and_a_used_one_lasts(browser: Browser, clock: Cloc
     assert not is_in(browser)
 
 
+def test_what_an_open_page_asks_by_itself_keeps_no_session_alive(
+    browser: Browser, clock: Clock
+) -> None:
+    browser.log_in("anna")
+    for path in ("/query/fetches", "/studies/1.2.3/progress"):
+        clock.pass_by(timedelta(minutes=10))
+        assert browser.get(path).status_code != 303, path
+    clock.pass_by(timedelta(minutes=11))
+    assert not is_in(browser)
+
+
 def test_no_use_makes_a_session_last_for_ever(browser: Browser, clock: Clock) -> None:
     browser.log_in("anna")
     for _ in range(30):

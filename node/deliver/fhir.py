@@ -7,15 +7,16 @@ http://hl7.org/fhir/R4/http.html#transaction (rules of the answer), operationout
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from node.config.settings import DeliverSettings, Fhir, Peer
-from node.deliver.c_store import SendOutcome, log_outcome
-from node.deliver.messages import address_bundle
-from node.deliver.status import PROCESSING_FAILURE, Verdict
+from node.deliver.c_store import SendOutcome
+from node.deliver.messages import address_bundle, send_each
+from node.deliver.status import Verdict
 from node.deliver.web_client import (
     BoundedSession,
     WebRefused,
@@ -24,15 +25,11 @@ from node.deliver.web_client import (
     timeouts_of,
     web_failures,
 )
-from node.domain.errors import SetupFault, TryLater
+from node.domain.errors import SetupFault
 
 FHIR_JSON = "application/fhir+json"
 CONFLICT = 409
 WORDS = "abcdefghijklmnopqrstuvwxyz-"
-
-
-class NoVerdict(TryLater):
-    """The server answered, but not whether it took the transaction."""
 
 
 def send_bundles(
@@ -58,26 +55,9 @@ def send_bundles(
         If the peer takes no FHIR, or a secret cannot be read.
     """
     service = _service_of(peer)
-    outcomes: list[SendOutcome] = []
     with _open(service) as session:
-        for path in paths:
-            if not wanted(path):
-                continue
-            try:
-                bundle = address_bundle(json.loads(path.read_text()), service.patient_id_system)
-            except (OSError, ValueError, KeyError) as error:
-                outcome = _outcome(path, f"unreadable: {type(error).__name__}", Verdict.GIVE_UP)
-            else:
-                try:
-                    outcome = _send(session, peer, service, bundle, path, settings)
-                except TryLater as reason:
-                    if not outcomes and not isinstance(reason, NoVerdict):
-                        raise
-                    outcome = _outcome(path, str(reason), Verdict.RETRY)
-            outcomes.append(outcome)
-            log_outcome(peer, outcome)
-            on_outcome(outcome)
-    return tuple(outcomes)
+        send = partial(_send, session=session, peer=peer, service=service, settings=settings)
+        return send_each(paths, send, peer=peer, on_outcome=on_outcome, wanted=wanted)
 
 
 def read_capabilities(peer: Peer, settings: DeliverSettings) -> dict[str, Any]:
@@ -112,21 +92,21 @@ def _open(service: Fhir) -> BoundedSession:
     return session
 
 
-def _send(  # noqa: PLR0917 - handed on as they came
+def _send(
+    content: bytes,
+    *,
     session: BoundedSession,
     peer: Peer,
     service: Fhir,
-    bundle: dict[str, Any],
-    path: Path,
     settings: DeliverSettings,
-) -> SendOutcome:
-    content = json.dumps(bundle, ensure_ascii=False).encode()
+) -> tuple[Verdict, str]:
+    bundle = address_bundle(json.loads(content), service.patient_id_system)
     answers: list[requests.Response] = []
     try:
         with web_failures(peer, "FHIR"):
             answer = session.post(
                 service.url,
-                data=content,
+                data=json.dumps(bundle, ensure_ascii=False).encode(),
                 headers={"Content-Type": f"{FHIR_JSON}; charset=utf-8"},
                 timeout=timeouts_of(settings),
                 allow_redirects=False,
@@ -134,14 +114,14 @@ def _send(  # noqa: PLR0917 - handed on as they came
             answers.append(answer)
             answer.raise_for_status()
     except WebRefused as refused:
-        detail = f"{refused}{_issues(answers)}"
-        verdict = Verdict.RETRY if refused.status == CONFLICT else Verdict.GIVE_UP
-        return _outcome(path, detail, verdict)
-    return _judge(path, answer, len(bundle["entry"]), peer)
+        is_conflict = refused.status == CONFLICT
+        return Verdict.RETRY if is_conflict else Verdict.GIVE_UP, f"{refused}{_issues(answers)}"
+    return _judge(answer, len(bundle["entry"]))
 
 
-def _judge(path: Path, answer: requests.Response, entries: int, peer: Peer) -> SendOutcome:
-    """Say whether the server tells of each entry that it was done."""
+def _judge(answer: requests.Response, entries: int) -> tuple[Verdict, str]:
+    """Say whether the server tells of each entry that it was done; else nothing is known."""
+    said = f"FHIR HTTP {answer.status_code}"
     try:
         told = answer.json()
         statuses = [str(entry["response"]["status"]) for entry in told["entry"]]
@@ -149,12 +129,11 @@ def _judge(path: Path, answer: requests.Response, entries: int, peer: Peer) -> S
     except (ValueError, KeyError, TypeError):
         is_answer, statuses = False, []
     if not is_answer:
-        kind = media_type(answer) or "no type"
-        raise NoVerdict(f"{peer.name}: HTTP {answer.status_code} with {kind}, no answer")
+        return Verdict.RETRY, f"{said} with {media_type(answer) or 'no type'}, no answer"
     done = [status for status in statuses if status.startswith("2")]
-    if len(done) != entries or len(statuses) != entries:
-        raise NoVerdict(f"{peer.name}: {len(done)} of {entries} entries were done")
-    return _outcome(path, f"FHIR HTTP {answer.status_code}", Verdict.ACCEPTED)
+    if not len(done) == len(statuses) == entries:
+        return Verdict.RETRY, f"{said}: {len(done)} of {entries} entries were done"
+    return Verdict.ACCEPTED, said
 
 
 def _issues(answers: list[requests.Response]) -> str:
@@ -167,14 +146,3 @@ def _issues(answers: list[requests.Response]) -> str:
         return ""
     codes = sorted(each for each in told if set(each) <= set(WORDS))
     return f": {', '.join([*codes, *sorted(each[:60] for each in places)[:3]])}"
-
-
-def _outcome(path: Path, detail: str, verdict: Verdict) -> SendOutcome:
-    return SendOutcome(
-        path=path,
-        sop_instance_uid="",
-        status=0 if verdict is Verdict.ACCEPTED else PROCESSING_FAILURE,
-        accepted=verdict is Verdict.ACCEPTED,
-        retry=verdict is Verdict.RETRY,
-        detail=detail,
-    )

@@ -1,15 +1,67 @@
-"""Messages as they leave: addressed to one receiver, with what its own settings say.
+"""Messages as they leave: addressed to one receiver, each with its own outcome.
 
 The file of a result is the same for all receivers; who sends, who receives, and the namespaces that
 images do not name, differ.
 """
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from node.config.settings import Hl7
+from node.config.settings import Hl7, Peer
+from node.deliver.c_store import SendOutcome, log_outcome
+from node.deliver.status import PROCESSING_FAILURE, Verdict
+from node.domain.errors import TryLater
 
 PATIENT_ID_AUTHORITY = 3
 """Component of PID-3, from 0: CX.4."""
+SendOne = Callable[[bytes], tuple[Verdict, str]]
+"""Takes the content of a file; tells what comes next, and why, in words without patient text.
+
+Raises ``TryLater`` where the receiver cannot be reached, ``ValueError`` and its like where the
+content is no such message.
+"""
+
+
+def send_each(
+    paths: Sequence[Path],
+    send: SendOne,
+    *,
+    peer: Peer,
+    on_outcome: Callable[[SendOutcome], None],
+    wanted: Callable[[Path], bool],
+) -> tuple[SendOutcome, ...]:
+    """Send files one by one; see ``node.deliver.c_store.send_objects`` for the parameters.
+
+    Raises
+    ------
+    TryLater
+        If the peer cannot be reached for the first one.
+    """
+    outcomes: list[SendOutcome] = []
+    for path in paths:
+        if not wanted(path):
+            continue
+        try:
+            verdict, detail = send(path.read_bytes())
+        except TryLater as reason:
+            if not outcomes:
+                raise
+            verdict, detail = Verdict.RETRY, str(reason)
+        except (OSError, ValueError, LookupError) as error:
+            verdict, detail = Verdict.GIVE_UP, f"unreadable: {type(error).__name__}"
+        outcome = SendOutcome(
+            path=path,
+            sop_instance_uid="",
+            status=0 if verdict is Verdict.ACCEPTED else PROCESSING_FAILURE,
+            accepted=verdict is Verdict.ACCEPTED,
+            retry=verdict is Verdict.RETRY,
+            detail=detail,
+        )
+        outcomes.append(outcome)
+        log_outcome(peer, outcome)
+        on_outcome(outcome)
+    return tuple(outcomes)
 
 
 def address_oru(text: str, receiver: Hl7) -> str:

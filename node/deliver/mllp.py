@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from node.config.settings import DeliverSettings, Peer
-from node.deliver.c_store import SendOutcome, log_outcome
+from node.config.settings import DeliverSettings, Hl7, Peer
+from node.deliver.c_store import SendOutcome
 from node.deliver.calling import TlsCall
 from node.deliver.hl7_answer import NoAnswer, read_answer
-from node.deliver.messages import address_oru
-from node.deliver.status import PROCESSING_FAILURE, Verdict
+from node.deliver.messages import address_oru, send_each
+from node.deliver.status import Verdict
 from node.domain.errors import SetupFault, TryLater
 
 START, END = b"\x0b", b"\x1c\r"
@@ -133,48 +134,23 @@ def send_messages(
     """
     if peer.hl7 is None:
         raise SetupFault(f"{peer.name}: peers.yaml names no hl7")
-    outcomes: list[SendOutcome] = []
-    for path in paths:
-        if not wanted(path):
-            continue
-        try:
-            text = address_oru(path.read_bytes().decode(), peer.hl7)
-        except (OSError, ValueError, IndexError) as error:
-            outcome = _outcome(path, f"unreadable: {type(error).__name__}", Verdict.GIVE_UP)
-        else:
-            try:
-                outcome = _send(path, text, peer, settings)
-            except TryLater as reason:
-                if not outcomes:
-                    raise
-                outcome = _outcome(path, str(reason), Verdict.RETRY)
-        outcomes.append(outcome)
-        log_outcome(peer, outcome)
-        on_outcome(outcome)
-    return tuple(outcomes)
+    send = partial(_send, peer=peer, receiver=peer.hl7, settings=settings)
+    return send_each(paths, send, peer=peer, on_outcome=on_outcome, wanted=wanted)
 
 
-def _send(path: Path, text: str, peer: Peer, settings: DeliverSettings) -> SendOutcome:
+def _send(
+    content: bytes, *, peer: Peer, receiver: Hl7, settings: DeliverSettings
+) -> tuple[Verdict, str]:
+    text = address_oru(content.decode(), receiver)
     control_id = text.split("|", 10)[9]
     with open_line(peer, settings) as line:
         try:
             answer = read_answer(line.ask(text), control_id)
         except NoAnswer as told:
-            return _outcome(path, str(told), Verdict.RETRY)
+            return Verdict.RETRY, str(told)
         except OSError as error:
-            return _outcome(path, f"no answer: {_words(error)}", Verdict.RETRY)
-    return _outcome(path, str(answer), answer.verdict)
-
-
-def _outcome(path: Path, detail: str, verdict: Verdict) -> SendOutcome:
-    return SendOutcome(
-        path=path,
-        sop_instance_uid="",
-        status=0 if verdict is Verdict.ACCEPTED else PROCESSING_FAILURE,
-        accepted=verdict is Verdict.ACCEPTED,
-        retry=verdict is Verdict.RETRY,
-        detail=detail,
-    )
+            return Verdict.RETRY, f"no answer: {_words(error)}"
+    return answer.verdict, str(answer)
 
 
 def _words(error: OSError) -> str:

@@ -10,13 +10,14 @@ from factories_report import axes, make_series
 from factories_web import finish_study
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page
-from web_browser import chromium, keep_picture, logged_in, served
+from playwright.sync_api import Browser, Page, expect
+from web_browser import PATIENCE_MS, chromium, keep_picture, logged_in, served
 from web_client import web_parts, web_services
 
 from node.domain.feedback import FeedbackKind
 from node.domain.role import Role
 from node.jobs.job import Job
+from node.jobs.state import JobState
 from node.report.display import View
 from node.storage.feedback import FeedbackStore
 from node.web.services import Services
@@ -241,3 +242,15 @@ def test_a_reader_disagrees_and_corrects(page: Page, shown: Shown) -> None:
     )
     assert latest.opinion.class_after == "Benign"
     assert page.locator("#lesion-1 .said").count() == 0
+
+
+def test_an_operator_stops_a_job_and_has_it_done_again(page: Page, shown: Shown) -> None:
+    ledger = shown.services.ledger
+    page.get_by_role("button", name="Stop").click()
+    state = page.locator("#progress .state").first
+    expect(state).to_have_text("cancelled", timeout=PATIENCE_MS)
+    assert ledger.get(shown.job.job_id).state is JobState.CANCELLED
+    page.get_by_role("button", name="Do again").click()
+    expect(state).to_have_text("queued", timeout=PATIENCE_MS)
+    assert ledger.get(shown.job.job_id).state is JobState.QUEUED
+    keep_picture(page, "study-queued")

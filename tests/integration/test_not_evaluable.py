@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories_arrival import receive
 from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
@@ -22,12 +23,10 @@ from node.config.settings import (
 )
 from node.deliver.outbox import deliver_batch
 from node.domain.errors import InputRejected, Problem
-from node.domain.study import InstanceRef
 from node.emulate.archive import Archive, Faults
 from node.emulate.phantom import Flaw, write_case
 from node.jobs.job import DeliveryState, Job
 from node.jobs.state import JobState
-from node.storage.instances import ReceivedInstance
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 QUICK = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=5)
@@ -47,28 +46,6 @@ def make_parts(folder: Path, **peer: Any) -> Parts:
         assemble=AssembleSettings(quiet_time_s=0, incomplete_wait_s=0),
     )
     return Parts(settings=Settings(node=node, peers=(Peer(**options),), routing=(rule,)))
-
-
-def receive(parts: Parts, paths: list[Path]) -> str:
-    for path in paths:
-        header = dcmread(path, stop_before_pixels=True)
-        parts.store.record(
-            ReceivedInstance(
-                instance=InstanceRef(
-                    sop_instance_uid=str(header.SOPInstanceUID),
-                    sop_class_uid=str(header.SOPClassUID),
-                    transfer_syntax_uid=str(header.file_meta.TransferSyntaxUID),
-                    path=path,
-                    sha256=f"digest of {header.SOPInstanceUID}",
-                ),
-                study_instance_uid=str(header.StudyInstanceUID),
-                series_instance_uid=str(header.SeriesInstanceUID),
-                modality=str(header.Modality),
-                calling_ae_title="MODALITY",
-                size_bytes=1,
-            )
-        )
-    return str(header.StudyInstanceUID)
 
 
 def refuse(parts: Parts, folder: Path, flaw: Flaw = Flaw.MIXED_ORIENTATION) -> Job:
@@ -154,6 +131,20 @@ def test_nobody_is_told_of_what_nobody_wants(
     parts = make_parts(tmp_path, **options)
     job = refuse(parts, tmp_path, flaw)
     assert parts.ledger.deliveries(job.job_id) == []
+
+
+def test_a_study_without_a_sequence_that_the_bundle_needs(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path)
+    (rule,) = parts.settings.routing
+    asking = rule.model_copy(update={"bundle": "brain-multiseq"})
+    parts = Parts(settings=parts.settings.model_copy(update={"routing": (asking,)}))
+    uid = receive(parts, list(write_case("brain2", tmp_path / "study").paths))
+    Assembler(parts).tick()
+    (job,) = parts.ledger.list(study=uid)
+    assert job.state is JobState.REJECTED
+    (delivery,) = parts.ledger.deliveries(job.job_id)
+    told = dcmread(delivery.path)
+    assert codes_of(told, "NOT_EVALUATED_BY") == ["Not the images that are asked for"]
 
 
 def test_what_cannot_be_reported_on_is_still_rejected(

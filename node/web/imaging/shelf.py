@@ -124,5 +124,6 @@ class Shelf:
 
 
 def _key(job: Job) -> str:
-    """A job that is done again has other results under the same name."""
-    return f"{job.job_id}/{job.updated_at.isoformat()}"
+    """A job that is done again may have other results under the same name."""
+    results = [item.get("sop_instance_uid", "") for item in job.result.get("evidence", ())]
+    return "/".join([job.job_id, *results])

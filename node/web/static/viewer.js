@@ -94,6 +94,7 @@ export class Viewer {
   }
 
   async open() {
+    this.tell(this.root.dataset.opening);
     const answer = await fetch(`${this.address}/stack`, { credentials: "same-origin" });
     if (!answer.ok) {
       this.tell(this.root.dataset.gone);
@@ -109,6 +110,7 @@ export class Viewer {
     const first = this.stack.lesions[0];
     this.setWindow(this.part("windows").value);
     await this.show(first ? first.largest : Math.floor(this.stack.slices / 2));
+    this.tell("");
     this.root.dataset.ready = "true";
     return true;
   }

@@ -137,7 +137,7 @@ def test_drift_is_shown_by_sender_and_what_cannot_be_told(services, browser, bun
     page = browser.get("/evaluation?bundle=b").text
     assert "MODALITY" in page
     assert "25 lesions" in page
-    assert "1 features have drifted" in page
+    assert "1 feature has drifted" in page
     (bundle / "plots" / "projection.npz").unlink()
     manifest = yaml.safe_load((bundle / "bundle.yaml").read_text())
     newer = bundle.parent / "1.1.0"

@@ -105,7 +105,11 @@ def write_evidence(
             # without UIDs: only destinations that want it get it, see the delivery ladder
             written.append(Evidence(kind=EvidenceKind(form), path=path))
     for language in readers.papers:
-        pdf = write_paper(report, volume, sources[0], words=words_of(language), objects=objects)
+        try:
+            pdf = write_paper(report, volume, sources[0], words=words_of(language), objects=objects)
+        except ReportFault as fault:  # SEG and SR say it all, and go without
+            log.error("report.no_paper", language=language, reason=str(fault))
+            continue
         end = readers.suffix(language)
         paper = out_dir / f"{prefix}_report{end}.pdf"
         paper.write_bytes(pdf)

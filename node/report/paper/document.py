@@ -9,6 +9,7 @@ from reportlab.lib.colors import white
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, Image, PageTemplate
+from reportlab.platypus.doctemplate import LayoutError
 
 from node.domain.report import Report
 from node.domain.volume import Volume
@@ -30,7 +31,7 @@ from node.report.phrases import tell_banner
 
 MOST_PAGES = 2
 _ROOM = (12, 8, 5, 3, 1)
-"""Lesions in the tables: as many of these as keep the report within its pages."""
+"""Lesions in the tables, and remarks: as many as keep the report within its pages."""
 _MARGIN, _BAND, _FOOT = 36.0, 24.0, 30.0
 
 
@@ -67,7 +68,10 @@ def write_paper(
         story = partial(
             _compose, report, volume, identity, pictures, words, shown=shown, objects=objects
         )
-        pages, content = _build(story(), report, identity, words, total=MOST_PAGES)
+        try:
+            pages, content = _build(story(), report, identity, words, total=MOST_PAGES)
+        except LayoutError:  # something that cannot be parted is longer than a page
+            continue
         if pages < MOST_PAGES:
             _, content = _build(story(), report, identity, words, total=pages)
         if pages <= MOST_PAGES:
@@ -92,7 +96,7 @@ def _compose(
         *sections.lesion_section(report, shown, words),
         *sections.change_section(report, shown, words),
         *sections.reason_section(report, words),
-        *sections.reliability_section(report, words),
+        *sections.reliability_section(report, shown, words),
         *sections.model_section(report, objects, words),
     ]
 

@@ -149,7 +149,7 @@ def change_section(report: Report, shown: int, words: Words) -> list[Flowable]:
             category=words.retell(str(comparison.recist.category)),
             rule=words.retell(comparison.recist.rule),
         ),
-        *map(words.retell, comparison.remarks),
+        *map(words.retell, comparison.remarks[:shown]),
     ]
     return [
         Heading(title),
@@ -200,7 +200,7 @@ def reason_section(report: Report, words: Words) -> list[Flowable]:
     return [KeepTogether([Heading(words.gettext("Reasons of the classifier")), table])]
 
 
-def reliability_section(report: Report, words: Words) -> list[Flowable]:
+def reliability_section(report: Report, shown: int, words: Words) -> list[Flowable]:
     """Tell how far the result can be relied on: this case, and the model on test patients."""
     told = [words.retell(remark) for remark in report.remarks]
     if report.cloud is not None:
@@ -214,7 +214,12 @@ def reliability_section(report: Report, words: Words) -> list[Flowable]:
                 )
             )
     section: list[Flowable] = [Heading(words.gettext("Reliability"))]
-    section += [TextBlock(f"• {text}", space_after=1) for text in told[:10]]
+    section += [TextBlock(f"• {text}", space_after=1) for text in told[:shown]]
+    if told[shown:]:
+        more = words.gettext(
+            "and %(more)s remarks: see the structured report", more=len(told[shown:])
+        )
+        section.append(TextBlock(f"• {more}", colour=QUIET))
     if report.figures:
         section += [Spacer(1, 3), _figures_table(report, words)]
     return [KeepTogether(section)] if len(section) > 1 else []

@@ -30,6 +30,7 @@ from node.domain.prior import (
 from node.domain.report import Report
 from node.language import Readers, words_of
 from node.report.encapsulated_pdf import build_encapsulated_pdf
+from node.report.paper import document
 from node.report.paper.document import write_paper
 from node.report.sources import read_sources
 from node.report.write import write_evidence
@@ -288,11 +289,36 @@ def test_many_lesions_and_remarks_keep_to_two_pages(series: SeriesOnDisk, tmp_pa
         ),
         remarks=("something that a reader should know of this case, in a sentence " * 3,) * 20,
     )
+    change = comparison_of(report)
+    long = "what hinders the comparison, in a sentence of some length " * 4
+    report = replace(
+        report,
+        comparison=replace(change, changes=change.changes * 10, remarks=(long,) * 6),
+        completeness=Completeness(arrival=Arrival.INCOMPLETE, missing=7, limitations=(long,) * 9),
+        model=replace(MODEL, limitations=long * 3),
+    )
     path = write(report, series, "en", tmp_path)
     assert pages_of(path) == 2
     told = told_in(path)
     assert "30 lesions found" in told
     assert re.search(r"and \d+ more, together", told)
+    assert re.search(r"and \d+ remarks: see", told)
+
+
+def test_results_that_no_page_holds_go_without_paper(
+    series: SeriesOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "MOST_PAGES", 0)
+    written = write_evidence(
+        report_of(series, 1),
+        series.volume,
+        source_paths=series.paths,
+        out_dir=tmp_path,
+        prefix="x",
+        settings=ReportSettings(),
+        readers=Readers(papers=("en",)),
+    )
+    assert [each.kind for each in written] == ["seg", "sr", "overlay", "capture"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -205,7 +205,7 @@ def test_models_and_their_cards(page: Page) -> None:
     page.get_by_role("link", name="brain-t1ce").click()
     page.get_by_text("is what its manifest says").wait_for()
     assert page.locator(".figures img").count() >= 3
-    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    page.wait_for_load_state("load")  # with its pictures
     broken = page.evaluate("[...document.images].filter((i) => !i.naturalWidth).length")
     assert broken == 0
     keep_picture(page, "model", full_page=True)

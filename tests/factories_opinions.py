@@ -33,6 +33,7 @@ def write_human_seg(
     labels: Sequence[str] = (),
     tracking_uids: Sequence[str] = (),
     property_type: Any = codes.SCT.Neoplasm,
+    categories: Sequence[Any] = (),
     algorithm: str = "MANUAL",
     author: str = "Reader^Anna",
     headers: Mapping[str, Any] | None = None,
@@ -46,7 +47,9 @@ def write_human_seg(
         hd.seg.SegmentDescription(
             segment_number=number,
             segment_label=labels[number - 1] if labels else f"Lesion {number}",
-            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_category=categories[number - 1]
+            if categories
+            else codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=property_type,
             algorithm_type=algorithm,
             algorithm_identification=None if algorithm == "MANUAL" else identity,

@@ -57,6 +57,7 @@ OTHERS = (
     "*scapula*",
     "*humer*",
     "*muscle*",
+    "*brain*",
     "*diaphragm*",
     "*liver*",
     "*spleen*",

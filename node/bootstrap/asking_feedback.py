@@ -1,7 +1,7 @@
 """Archives are asked whether somebody has corrected or rejected what they were sent."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -23,6 +23,8 @@ SPREAD = 0.25
 BATCH = 20
 """Studies asked for at a time, so that other chores have their turn."""
 SEARCHED = 10_000
+LOOK_EVERY = timedelta(minutes=5)
+"""How often the ledger is searched for what is due."""
 
 
 class FeedbackAsker:
@@ -41,12 +43,14 @@ class FeedbackAsker:
         self._parts = parts
         self._now = now
         self._asked: dict[tuple[str, str], datetime] = {}
+        self._not_before = datetime.min.replace(tzinfo=UTC)
 
     def tick(self) -> int:
         """Ask for what is due; return how many objects are on their way."""
         settings = self._parts.settings
         peers = {peer.name: peer for peer in settings.peers if peer.feedback != "off"}
-        if not settings.node.feedback.enabled or not peers:
+        now = self._now()
+        if not settings.node.feedback.enabled or not peers or now < self._not_before:
             return 0
         fetched = count = 0
         unreachable: set[str] = set()
@@ -61,7 +65,9 @@ class FeedbackAsker:
             except OncoNodeError as error:
                 unreachable.add(name)
                 log.warning("feedback.not_asked", peer=name, error=str(error))
-            self._asked[job.study_instance_uid, name] = self._now()
+            self._asked[job.study_instance_uid, name] = now
+        if count < BATCH:
+            self._not_before = now + LOOK_EVERY
         return fetched
 
     def _due(self, peers: dict[str, Peer]) -> Iterator[tuple[Job, str]]:

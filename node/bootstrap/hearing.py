@@ -13,6 +13,7 @@ from node.domain.feedback import FeedbackKind
 from node.domain.study import InstanceRef
 from node.feedback.hear import SOURCES, Heard, Outcome, hear
 from node.feedback.own_results import OwnResult, read_own_result
+from node.jobs.failure import describe_bug
 from node.jobs.job import Job
 from node.jobs.state import JobState
 from node.storage.clock import utc_now
@@ -29,7 +30,8 @@ WITH_RESULT = frozenset({JobState.SENDING, JobState.DELIVERED, JobState.FAILED, 
 class Hearing:
     """Reads each received object that may say something of a result, once for each result.
 
-    Everything is looked at again when the node starts, and then what has changed since.
+    Everything is looked at again when the node starts, and then what has changed since. What
+    cannot be read now holds up no other, and is read at a later tick.
 
     Parameters
     ----------
@@ -42,21 +44,24 @@ class Hearing:
         self._parts = parts
         self._now = now
         self._since = datetime.min.replace(tzinfo=UTC) + OVERLAP
+        self._put_off = False
 
     def tick(self) -> int:
         """Read what is new; return how many opinions were added.
 
         Raises
         ------
-        OncoNodeError, SQLAlchemyError
-            When something could not be read now; the next tick begins where this one did.
+        SQLAlchemyError, OSError
+            When nothing can be kept now; the next tick begins where this one did.
         """
         if not self._parts.settings.node.feedback.enabled:
             return 0
         now = self._now()
         studies = self._parts.heard.studies_since(self._since - OVERLAP)
+        self._put_off = False
         added = sum(self._look_at(study) for study in studies)
-        self._since = now
+        if not self._put_off:
+            self._since = now
         return added
 
     def _look_at(self, study: str) -> int:
@@ -80,12 +85,9 @@ class Hearing:
 
     def _hear(self, candidate: Candidate, result: OwnResult) -> int:
         instance = candidate.received.instance
-        said = hear(
-            instance,
-            result,
-            device_uids=self._parts.models.device_uids(),
-            received_at=candidate.received_at,
-        )
+        said = self._read(candidate, result)
+        if said is None:
+            return 0
         added = self._keep(instance, said)
         if said.outcome is not Outcome.OWN:
             log.info(
@@ -106,6 +108,24 @@ class Hearing:
         )
         return added
 
+    def _read(self, candidate: Candidate, result: OwnResult) -> Heard | None:
+        """Read what an object says; None if that has to be tried again."""
+        instance = candidate.received.instance
+        try:
+            return hear(
+                instance,
+                result,
+                device_uids=self._parts.models.device_uids(),
+                received_at=candidate.received_at,
+            )
+        except OncoNodeError as error:
+            self._put_off = True
+            log.warning("feedback.put_off", job_id=result.job_id, error=str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - one object must not keep the others from being read
+            log.error("feedback.tripped", job_id=result.job_id, error=describe_bug(error))
+            return Heard(outcome=Outcome.UNREADABLE, fault="bug")
+
     def _keep(self, instance: InstanceRef, said: Heard) -> int:
         """Keep opinions with a copy of their object; what is rejected is sent no more."""
         if not said.opinions:
@@ -113,8 +133,11 @@ class Hearing:
         place = self._parts.spool.feedback_path(instance.sop_instance_uid)
         if not place.exists():
             incoming = self._parts.spool.begin()
-            incoming.write(instance.path.read_bytes())
-            self._parts.spool.keep(incoming, place)
+            try:
+                incoming.write(instance.path.read_bytes())
+                self._parts.spool.keep(incoming, place)
+            finally:
+                self._parts.spool.discard(incoming)
         added = [self._parts.feedback.add(opinion) for opinion in said.opinions]
         rejected = [each for each in said.opinions if each.kind is FeedbackKind.REJECTION]
         if rejected:

@@ -144,7 +144,8 @@ def _read_seg(
     if frame_uid not in result.frame_of_reference_uids:
         return None
     outlines = read_own_outlines(result)
-    regions = list(read_segments(dataset))
+    known = {lesion.tracking_uid for lesion in result.lesions}
+    regions = list(read_segments(dataset, known))
     return _outline_opinions(regions, outlines, result, references, common)
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import dcmread
 
-from node.assemble.prompts import MAXIMUM_EXTENT_MM
 from node.assemble.regions import Nature
 from node.domain.feedback import OutlineAgreement, Voice
 from node.domain.geometry import Geometry
@@ -110,13 +109,16 @@ def compare_outlines(
     """
     drawn: dict[tuple[int, Voice], list[tuple[DrawnRegion, Voxels, bool]]] = defaultdict(list)
     missed: list[DrawnRegion] = []
+    known = {lesion.tracking_uid for lesion in result.lesions}
+    has_lesions = any(
+        region.nature is Nature.LESION or region.tracking_uid in known for region in regions
+    )
     for region in regions:
+        is_untold = region.nature is Nature.UNTOLD and region.tracking_uid not in known
+        if is_untold and has_lesions:  # as with prompts: some names tell, this one does not
+            continue
         on_lattice = None if outlines is None else voxels_on(region, outlines.lattice)
         lesion = result.lesion_of(tracking_uid=region.tracking_uid) if region.tracking_uid else None
-        if lesion is None and (
-            region.nature is Nature.OTHER or region.extent_mm > MAXIMUM_EXTENT_MM
-        ):
-            continue
         if lesion is None and outlines is not None and on_lattice is not None:
             lesion = _most_overlapped(on_lattice[0], result, outlines)
         if lesion is not None and on_lattice is not None:
@@ -141,9 +143,11 @@ def _most_overlapped(voxels: Voxels, result: OwnResult, outlines: OwnOutlines) -
 
 
 def _count_shared(first: Voxels, second: Voxels) -> int:
-    if not len(first) or (first.max(axis=0) < second.min(axis=0)).any():
-        return 0
-    return len(set(map(tuple, first.tolist())) & set(map(tuple, second.tolist())))
+    low, high = second.min(axis=0), second.max(axis=0)
+    inside = first[((first >= low) & (first <= high)).all(axis=1)]
+    shape = tuple(high - low + 1)
+    places = (np.ravel_multi_index(tuple((each - low).T), shape) for each in (inside, second))
+    return len(np.intersect1d(*places))
 
 
 def _measure(

@@ -8,7 +8,7 @@ Conventions
   the nearest voxel of the region's own lattice does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 from node.assemble.prompt_labels import judge_label
 from node.assemble.prompt_rtstruct import nature_of_observation
 from node.assemble.prompt_seg import nature_of_segment
+from node.assemble.prompts import MAXIMUM_EXTENT_MM
 from node.assemble.regions import Nature
 from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_REGIONS
 from node.domain.errors import InputRejected
@@ -46,6 +47,8 @@ CLASSES: Mapping[tuple[str, str], str] = MappingProxyType(
 
 Voxels = NDArray[np.int64]
 
+MAXIMUM_VOXELS = 16_000_000
+"""Of one region: two litres at half a millimetre. Larger ones are no lesions."""
 OFF_LATTICE = 0.05
 """Voxels of two grids are the same if their centres differ by no more of one."""
 
@@ -85,17 +88,15 @@ class DrawnRegion:
         """Voxels times the volume of one."""
         return len(self.voxels) * self.lattice.voxel_volume_mm3 / 1000
 
-    @property
-    def extent_mm(self) -> float:
-        """Largest extent along an axis of the lattice."""
-        if not len(self.voxels):
-            return 0.0
-        counts = self.voxels.max(axis=0) - self.voxels.min(axis=0) + 1
-        return float((counts * self.lattice.spacing_mm).max())
 
+def read_segments(dataset: Dataset, tracking_uids: Collection[str] = ()) -> Iterator[DrawnRegion]:
+    """Yield the segments of a SEG object that may be lesions and have a voxel.
 
-def read_segments(dataset: Dataset) -> Iterator[DrawnRegion]:
-    """Yield the segments of a SEG object that have a voxel.
+    Parameters
+    ----------
+    dataset : Dataset
+    tracking_uids : collection of str
+        Of known lesions: whatever they are called, and however large.
 
     Raises
     ------
@@ -109,25 +110,30 @@ def read_segments(dataset: Dataset) -> Iterator[DrawnRegion]:
         number = int(segment.get("SegmentNumber") or 0)
         if number < 1:  # 0 is the background of label maps
             continue
-        found = list(find_marked_voxels(dataset, {number}, lattice))
-        if not found:
-            continue
         name = str(segment.get("SegmentLabel") or "").strip()
+        tracking_uid = str(segment.get("TrackingUID") or "")
+        nature = judge_label(name, nature_of_segment(segment))
+        is_known = tracking_uid in tracking_uids
+        if nature is Nature.OTHER and not is_known:
+            continue
+        voxels = _collect(find_marked_voxels(dataset, {number}, lattice))
+        if not len(voxels) or (_extent_mm(voxels, lattice) > MAXIMUM_EXTENT_MM and not is_known):
+            continue
         yield DrawnRegion(
             number=number,
             name=name,
-            tracking_uid=str(segment.get("TrackingUID") or ""),
+            tracking_uid=tracking_uid,
             assessment=CLASSES.get(code_of(segment.get("SegmentedPropertyTypeCodeSequence")), ""),
-            nature=judge_label(name, nature_of_segment(segment)),
+            nature=nature,
             voice=voice_of_segment(segment),
             frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
-            voxels=np.unique(np.concatenate(found), axis=0),
+            voxels=voxels,
             lattice=lattice,
         )
 
 
 def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[DrawnRegion]:
-    """Yield the regions of an RTSTRUCT object that enclose a voxel.
+    """Yield the regions of an RTSTRUCT object that may be lesions and enclose a voxel.
 
     Parameters
     ----------
@@ -155,6 +161,10 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
             continue
         if len(outline.contours) > MAXIMUM_CONTOURS:
             raise ValueError(f"{len(outline.contours)} contours, at most {MAXIMUM_CONTOURS}")
+        nature = judge_label(outline.name, natures.get(outline.number, Nature.UNTOLD))
+        extent_mm = float(np.ptp(np.concatenate(outline.contours), axis=0).max())
+        if nature is Nature.OTHER or extent_mm > MAXIMUM_EXTENT_MM:
+            continue
         voxels, own_lattice = _fill(outline, lattice)
         if not len(voxels):
             continue
@@ -163,7 +173,7 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
             name=outline.name,
             tracking_uid="",
             assessment="",
-            nature=judge_label(outline.name, natures.get(outline.number, Nature.UNTOLD)),
+            nature=nature,
             voice=voice_of_structure(structures[outline.number]),
             frame_of_reference_uid=outline.frame_of_reference_uid
             or str(dataset.get("FrameOfReferenceUID") or ""),
@@ -208,6 +218,23 @@ def cut_out(lattice: Geometry, voxels: Voxels) -> tuple[Geometry, Voxels]:
     affine[:, 3] = lattice.to_lps(first)
     slices, rows, columns = (int(n) for n in last - first + 1)
     return Geometry(affine=affine, shape=(slices, rows, columns)), first
+
+
+def _collect(frames: Iterable[Voxels]) -> Voxels:
+    """Return the voxels of all frames, each once; none of a region that is too large."""
+    found, count = [], 0
+    for voxels in frames:
+        found.append(voxels)
+        count += len(voxels)
+        if count > MAXIMUM_VOXELS:
+            return np.empty((0, 3), np.int64)
+    return np.unique(np.concatenate([np.empty((0, 3), np.int64), *found]), axis=0)
+
+
+def _extent_mm(voxels: Voxels, lattice: Geometry) -> float:
+    """Largest extent along an axis of the lattice."""
+    counts = voxels.max(axis=0) - voxels.min(axis=0) + 1
+    return float((counts * lattice.spacing_mm).max())
 
 
 def _fill(outline: Outline, lattice: Geometry | None) -> tuple[Voxels, Geometry]:

@@ -23,9 +23,10 @@ from node.bootstrap.hearing import Hearing
 from node.bootstrap.priors.finding import FoundPrior, find_prior
 from node.bootstrap.priors.places import Folders, Sought
 from node.dicom.patient import read_identity
+from node.domain.errors import TryLater
 from node.domain.feedback import FeedbackKind, FeedbackSource, Voice
 from node.domain.finding import BENIGN, MALIGNANT
-from node.feedback.hear import Outcome, hear
+from node.feedback.hear import Heard, Outcome, hear
 from node.feedback.own_results import read_own_result
 from node.jobs.job import DeliveryState
 from node.jobs.rejected import rejected_among
@@ -319,3 +320,45 @@ def test_what_had_pointed_at_the_lesions_is_no_opinion(site: Site) -> None:
         for each in (path, sr)
     ]
     assert outcomes == [Outcome.PROMPT, Outcome.OPINION]
+
+
+@pytest.mark.parametrize(("fault", "heard_at_last"), [(TryLater("away"), 2), (AssertionError(), 1)])
+def test_one_object_does_not_keep_the_others_from_being_heard(
+    site: Site, monkeypatch: pytest.MonkeyPatch, fault: Exception, heard_at_last: int
+) -> None:
+    """What cannot be read now is read later; what trips the node is not tried again."""
+    paths = [site.folder / "first.dcm", site.folder / "second.dcm"]
+    first = write_human_seg(paths[0], site.series, [site.labels == 1], author="A")
+    write_human_seg(paths[1], site.series, [site.labels == 1], author="B")
+    site.send(*paths)
+
+    def stumble(instance: Any, *rest: Any, **more: Any) -> Heard:
+        if instance.sop_instance_uid == first:
+            raise fault
+        return hear(instance, *rest, **more)
+
+    hearing = Hearing(site.parts)
+    with monkeypatch.context() as patch:
+        patch.setattr("node.bootstrap.hearing.hear", stumble)
+        assert hearing.tick() == 1
+    hearing.tick()
+    assert len(site.parts.feedback.list()) == heard_at_last
+
+
+def test_organs_and_large_regions_are_no_opinion(site: Site) -> None:
+    """By name, or by their size; of a known lesion neither matters."""
+    path = site.folder / "human.dcm"
+    everything = np.ones(SHAPE, bool)
+    write_human_seg(
+        path,
+        site.series,
+        [everything, site.labels == 1],
+        labels=["Brain", "Ventricle"],
+        property_type=codes.SCT.Brain,
+        categories=[codes.SCT.AnatomicalStructure] * 2,
+        tracking_uids=[generate_uid(), site.tracking_uid(1)],
+    )
+    (each,) = site.said(path)
+    assert each.opinion.region == "2 Ventricle"
+    assert each.opinion.outline is not None
+    assert each.opinion.outline.dice == 1.0

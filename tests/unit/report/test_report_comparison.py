@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from factories_priors import make_comparison, make_document, make_exam
 from factories_report import axes, make_labels, make_report, make_series
@@ -170,10 +171,26 @@ def test_uids_follow_the_comparison(built):
     assert alone.SOPInstanceUID != first.SOPInstanceUID
 
 
-@pytest.mark.parametrize("comprehensive", [False, True])
-def test_dciodvfy_and_pixelmed_find_no_error(built, tmp_path, comprehensive):
-    seg, sr = built(settings=ReportSettings(comprehensive_sr=comprehensive))
+def test_dciodvfy_and_pixelmed_find_no_error(built, tmp_path):
+    seg, sr = built()
     for dataset, name in ((seg, "seg.dcm"), (sr, "sr.dcm")):
         dataset.save_as(tmp_path / name, enforce_file_format=True)
         assert dciodvfy_errors(tmp_path / name) == []
+    assert pixelmed_sr_errors(tmp_path / "sr.dcm") == []
+
+
+def test_nor_where_every_lesion_has_gone(tmp_path):
+    shape = (8, 64, 48)
+    series = make_series(tmp_path / "im", axes(shape=shape))
+    before = make_report(series.volume, make_labels(shape, 3))
+    comparison = make_comparison(before.segmentation)
+    report = replace(
+        make_report(series.volume, np.zeros(shape, np.uint8)),
+        comparison=replace(comparison, changes=comparison.vanished),
+    )
+    sources = read_sources(series.paths, series.volume.source_uids)
+    sr = build_sr(report, sources, None, settings=ReportSettings(comprehensive_sr=True))
+    assert set(groups_of(sr)) > {"2.25.777"}  # beside the group that says that nothing is found
+    sr.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    assert dciodvfy_errors(tmp_path / "sr.dcm") == []
     assert pixelmed_sr_errors(tmp_path / "sr.dcm") == []

@@ -217,7 +217,7 @@ def reliability_section(report: Report, shown: int, words: Words) -> list[Flowab
     section += [TextBlock(f"• {text}", space_after=1) for text in told[:shown]]
     if told[shown:]:
         more = words.gettext(
-            "and %(more)s remarks: see the structured report", more=len(told[shown:])
+            "further remarks (%(more)s): see the structured report", more=len(told[shown:])
         )
         section.append(TextBlock(f"• {more}", colour=QUIET))
     if report.figures:

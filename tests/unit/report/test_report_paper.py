@@ -302,7 +302,7 @@ def test_many_lesions_and_remarks_keep_to_two_pages(series: SeriesOnDisk, tmp_pa
     told = told_in(path)
     assert "30 lesions found" in told
     assert re.search(r"and \d+ more, together", told)
-    assert re.search(r"and \d+ remarks: see", told)
+    assert re.search(r"further remarks \(\d+\): see", told)
 
 
 def test_results_that_no_page_holds_go_without_paper(

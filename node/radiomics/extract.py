@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from node.domain.features import FeatureVector
+from node.domain.hanging import find_hanging
 from node.domain.intensity import normalise_over_tissue
 from node.domain.segmentation import Lesion, Segmentation
 from node.domain.volume import Volume
@@ -87,22 +88,31 @@ class Extractor:
     def extract(self, volume: Volume, segmentation: Segmentation, lesion: Lesion) -> FeatureVector:
         """Extract the features of one lesion: of its largest slice, if the profile is planar.
 
+        Local binary patterns and wavelets know up from down: slices are turned as they hang, so
+        that the order in which a scanner stores rows, columns and slices makes no difference.
+
         Returns
         -------
         FeatureVector
             With NaN where a feature is undefined; all of them where the lesion is too small to
             be meshed.
         """
-        spacing_mm = volume.geometry.spacing_mm
+        hanging = find_hanging(volume.geometry)
+        spacing_mm = hanging.spacing(volume.geometry.spacing_mm)
         if self.spec.profile.planar:
             k = lesion.largest_slice
             return self.extract_slice(
-                volume.voxels[k],
-                segmentation.labels[k] == lesion.number,
+                hanging.apply(volume.voxels[k]),
+                hanging.apply(segmentation.labels[k] == lesion.number),
                 spacing_mm=spacing_mm[1:],
                 lesion_number=lesion.number,
             )
-        return self._extract(volume.voxels, segmentation.mask_of(lesion), spacing_mm, lesion.number)
+        return self._extract(
+            hanging.stack(volume.voxels),
+            hanging.stack(segmentation.mask_of(lesion)),
+            spacing_mm,
+            lesion.number,
+        )
 
     def extract_volume(
         self,

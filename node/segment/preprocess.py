@@ -10,7 +10,7 @@ from PIL import Image
 
 from node.domain.intensity import normalise_over_tissue
 from node.domain.volume import Volume
-from node.segment.orient import Hanging, find_hanging
+from node.domain.hanging import Hanging, find_hanging
 
 
 @dataclass(frozen=True, kw_only=True)

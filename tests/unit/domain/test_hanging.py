@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from node.domain.geometry import Geometry
-from node.segment.orient import find_hanging, plane_axis
+from node.domain.hanging import find_hanging, plane_axis
 
 AXES = np.eye(3)
 
@@ -63,3 +63,21 @@ def test_plane_of_an_oblique_grid_is_the_nearest():
         shape=(2, 3, 3),
     )
     assert plane_axis(geometry) == 2
+
+
+def test_a_whole_block_runs_one_way_through_the_patient():
+    for plane, axis in (("axial", 2), ("coronal", 1), ("sagittal", 0)):
+        for geometry in stored(plane):
+            turned = Geometry.from_axes(
+                origin_mm=(0, 0, 0),
+                slice_step_mm=-geometry.affine[:, 0],
+                row_step_mm=geometry.affine[:, 1],
+                column_step_mm=geometry.affine[:, 2],
+                shape=(3, 4, 6),
+            )
+            heights = turned.to_lps(np.moveaxis(np.indices(turned.shape), 0, -1))[..., axis]
+            hung = find_hanging(turned).stack(heights)
+            assert (np.diff(hung, axis=0) > 0).all()
+            spacing = find_hanging(turned).spacing((5.0, 1.0, 2.0))
+            assert spacing[0] == 5.0
+            assert spacing[1:] == ((2.0, 1.0) if find_hanging(turned).transpose else (1.0, 2.0))

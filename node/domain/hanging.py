@@ -1,4 +1,4 @@
-"""Turn slices as radiologists hang them, so that the network always sees the head one way.
+"""Turn slices as radiologists hang them, so that network and features see the head one way.
 
 Axial: anterior up, patient's right on the left. Coronal: head up, patient's right on the left.
 Sagittal: head up, anterior on the left.
@@ -27,6 +27,17 @@ class Hanging:
     transpose: bool
     flip_rows: bool
     flip_columns: bool
+    flip_slices: bool = False
+    """Whether the slices run to the right, to anterior or to the feet; ``stack`` turns them."""
+
+    def stack(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Turn a whole block (z, y, x), its slices to the left, to posterior or to the head."""
+        return self.apply(block[:: -1 if self.flip_slices else 1])
+
+    def spacing(self, spacing_mm: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Turn distances of slices, rows and columns likewise."""
+        z, y, x = spacing_mm
+        return (z, x, y) if self.transpose else (z, y, x)
 
     def apply(self, block: NDArray[Any]) -> NDArray[Any]:
         """Turn the last two axes of a block (..., y, x)."""
@@ -60,4 +71,5 @@ def find_hanging(geometry: Geometry) -> Hanging:
         transpose=transpose,
         flip_rows=bool(rows[row_axis] * row_sign < 0),
         flip_columns=bool(columns[column_axis] * column_sign < 0),
+        flip_slices=bool(geometry.direction[plane_axis(geometry), 0] < 0),
     )

@@ -38,12 +38,11 @@ def test_a_grown_lesion_is_followed_by_the_real_bundle(tmp_path: Path, models_di
     assert before["comparison"] is None
 
     told = after["comparison"]
-    assert set(told) <= documented_keys("Of `comparison`:") | {"total_volume_after_ml",
-                                                               "total_volume_change"}  # fmt: skip
+    assert set(told) == documented_keys("Of `comparison`:")
     assert set(told["changes"][0]) >= {"status", "volume_change"}
     assert told["interval_days"] == 91
     assert told["prior"]["study_instance_uid"] == before["study_instance_uid"]
-    # the head is found where it was: within a third of a millimetre over the whole image
+    # the head is found where it was, up to the corners of the images
     matrix = np.array(told["registration"]["matrix"]).reshape(3, 4)
     corners = axial.geometry.to_lps(
         np.array(np.meshgrid(*[[0, n - 1] for n in axial.geometry.shape])).reshape(3, -1).T

@@ -92,8 +92,8 @@ def find_prior(
     return FoundPrior(remarks=tuple(remarks))
 
 
-class OtherPatient(OncoNodeError):
-    """The images say that they are of somebody else."""
+class OtherPatient(Exception):
+    """The images say that they are of somebody else; ``find_prior`` goes on to the next report."""
 
 
 def judge_report(report: EarlierReport, sought: Sought) -> str:
@@ -186,8 +186,6 @@ def _complete(report: EarlierReport, place: Place, sought: Sought) -> PriorResul
     if all_shown:
         try:
             series = _read_images(report, place.images(report), sought)
-        except OtherPatient:
-            raise
         except (OncoNodeError, OSError) as error:
             remarks.append(_tell("the earlier images were not read", error))
     if report.digest != sought.digest:

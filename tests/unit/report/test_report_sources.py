@@ -27,7 +27,7 @@ CHINESE = [
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
     for draw in ("draw_overlay", "draw_capture"):
-        monkeypatch.setattr(write, draw, lambda _volume, _report, path: path)
+        monkeypatch.setattr(write, draw, lambda _volume, _report, path, **_: path)
 
 
 def _write(series, folder, lesions=1):

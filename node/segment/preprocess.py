@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from node.domain.hanging import Hanging, find_hanging
 from node.domain.intensity import normalise_over_tissue
 from node.domain.volume import Volume
-from node.domain.hanging import Hanging, find_hanging
 
 
 @dataclass(frozen=True, kw_only=True)

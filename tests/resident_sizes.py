@@ -55,36 +55,64 @@ class ResidentSizes:
     def table(self) -> str:
         """Peak and growth of each process as markdown."""
         lines = [
-            "| process | lives | peak (MB) | growth (MB per 100 studies) | over (studies) |",
-            "|---|---:|---:|---:|---:|",
+            "| process | lives | peak (MB) | growth (MB per 100 studies) | in the second half "
+            "| over (studies) |",
+            "|---|---:|---:|---:|---:|---:|",
         ]
         for child in CHILDREN:
             mine = [sample for sample in self.samples if sample.child == child]
             peak_mb = max((sample.resident_mb for sample in mine), default=0.0)
             lives = len({sample.pid for sample in mine})
-            slope, span = growth_of(mine)
-            growth = "too short a life" if slope is None else f"{100 * slope:+.1f}"
-            lines.append(f"| {child} | {lives} | {peak_mb:.0f} | {growth} | {span} |")
+            growth = growth_of(mine)
+            told = ["too short a life", "-"]
+            if growth.slope is not None and growth.late_slope is not None:
+                told = [f"{100 * slope:+.1f}" for slope in (growth.slope, growth.late_slope)]
+            lines.append(
+                f"| {child} | {lives} | {peak_mb:.0f} | {' | '.join(told)} | {growth.span} |"
+            )
         return "\n".join(lines)
 
 
-def growth_of(samples: Sequence[Sample]) -> tuple[float | None, int]:
-    """Growth in MB per result in the longest life of a process, and the results that it spans.
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How a process grows in its longest life.
 
-    A line is fitted to what follows the first ``SETTLING`` results of that life; None where
-    fewer than ``ENOUGH`` are left.
+    Parameters
+    ----------
+    slope, late_slope : float or None
+        MB per result, over all of that life and over its second half: a cache that fills up
+        shows in the first only, a leak in both. None of a life that was too short.
+    span : int
+        Results in that life.
+    """
+
+    slope: float | None = None
+    late_slope: float | None = None
+    span: int = 0
+
+
+def growth_of(samples: Sequence[Sample]) -> Growth:
+    """Fit lines to what follows the first ``SETTLING`` results of the longest life.
+
+    Nothing is told where fewer than ``ENOUGH`` results are left.
     """
     lives: dict[int, list[Sample]] = {}
     for sample in samples:
         lives.setdefault(sample.pid, []).append(sample)
     if not lives:
-        return None, 0
+        return Growth()
     longest = max(lives.values(), key=lambda life: life[-1].results - life[0].results)
     settled = [each for each in longest if each.results >= longest[0].results + SETTLING]
     span = settled[-1].results - settled[0].results if settled else 0
     if span < ENOUGH:
-        return None, span
+        return Growth(span=span)
+    middle = settled[0].results + span / 2
+    late = [each for each in settled if each.results >= middle]
+    return Growth(slope=_slope(settled), late_slope=_slope(late), span=span)
+
+
+def _slope(samples: Sequence[Sample]) -> float:
     slope, _ = np.polyfit(
-        [each.results for each in settled], [each.resident_mb for each in settled], 1
+        [each.results for each in samples], [each.resident_mb for each in samples], 1
     )
-    return float(slope), span
+    return float(slope)

@@ -1,8 +1,10 @@
 """The figures of fault matrix and soak: a loss, a double and a leak must show."""
 
+from dataclasses import replace
+
 import pytest
 from fault_table import Row, lines_of
-from resident_sizes import Sample, growth_of
+from resident_sizes import Growth, Sample, growth_of
 
 
 def life(pid: int, first: int, last: int, *, mb_per_result: float) -> list[Sample]:
@@ -21,14 +23,26 @@ def life(pid: int, first: int, last: int, *, mb_per_result: float) -> list[Sampl
 @pytest.mark.parametrize("mb_per_result", [0.0, 0.7, -0.2])
 def test_growth_is_of_the_longest_life_and_not_of_its_start(mb_per_result: float) -> None:
     samples = life(1, 0, 50, mb_per_result=9) + life(2, 50, 250, mb_per_result=mb_per_result)
-    slope, span = growth_of(samples)
-    assert slope == pytest.approx(mb_per_result, abs=1e-6)
-    assert span == 179
+    growth = growth_of(samples)
+    assert growth.slope == pytest.approx(mb_per_result, abs=1e-6)
+    assert growth.late_slope == pytest.approx(mb_per_result, abs=1e-6)
+    assert growth.span == 179
+
+
+def test_a_cache_that_fills_up_is_told_from_a_leak() -> None:
+    samples = [
+        replace(each, resident_mb=each.resident_mb - 0.2 * max(each.results - 110, 0))
+        for each in life(1, 0, 200, mb_per_result=0.2)
+    ]
+    growth = growth_of(samples)
+    assert growth.slope is not None
+    assert growth.slope > 0.05
+    assert growth.late_slope == pytest.approx(0, abs=1e-6)
 
 
 def test_a_short_life_tells_nothing_of_growth() -> None:
-    assert growth_of(life(1, 0, 30, mb_per_result=1.0))[0] is None
-    assert growth_of([]) == (None, 0)
+    assert growth_of(life(1, 0, 30, mb_per_result=1.0)).slope is None
+    assert growth_of([]) == Growth()
 
 
 def test_the_table_counts_what_is_lost_and_doubled() -> None:

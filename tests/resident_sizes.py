@@ -55,8 +55,7 @@ class ResidentSizes:
     def table(self) -> str:
         """Peak and growth of each process as markdown."""
         lines = [
-            "| process | lives | peak (MB) | growth (MB per 100 studies) | in the second half "
-            "| over (studies) |",
+            "| process | lives | peak (MB) | growth (MB per 100 studies) | late | over (studies) |",
             "|---|---:|---:|---:|---:|---:|",
         ]
         for child in CHILDREN:

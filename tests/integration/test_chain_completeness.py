@@ -264,5 +264,5 @@ def test_the_part_that_the_rule_names_goes_into_the_job(tmp_path, clock, part, e
     if echo is None:
         assert [problem.code for problem in job.problems] == ["part-not-found"]
         return
-    (taken,) = job.intake.parts.values()
+    (taken,) = job.intake.parts
     assert (taken.labels, taken.number, taken.of) == ({"EchoTime": echo}, 1, 2)

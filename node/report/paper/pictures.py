@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -68,11 +69,11 @@ def draw_pictures(volume: Volume, report: Report, words: Words) -> bytes:
     return buffer.getvalue()
 
 
-def _darken(axes: object, figure: Figure) -> None:
+def _darken(axes: Axes, figure: Figure) -> None:
     """Put black behind a slice that does not fill its place."""
     from matplotlib.patches import Rectangle
 
-    place = axes.get_position(original=True)  # type: ignore[attr-defined]
+    place = axes.get_position(original=True)
     figure.add_artist(
         Rectangle((place.x0, place.y0), place.width, place.height, color="black", zorder=-1)
     )

@@ -91,11 +91,11 @@ def fit_segmenter(
     run_dir.mkdir(parents=True, exist_ok=True)
     run = _Run(settings, channels=channels, seed=seed, run_dir=run_dir)
     first = 0
-    for phase in settings.phases:
+    for place, phase in enumerate(settings.phases):
         last = first + phase.epochs
         if not (resume and run.is_done(last)):
             training, validation = prepare(phase)
-            run.fit(phase, training, validation, first=first, limits=limits, resume=resume)
+            run.fit(place, training, validation, first=first, limits=limits, resume=resume)
         resume, first = True, last
     return run.best
 
@@ -117,7 +117,9 @@ class _Run:
     def is_done(self, epochs: int) -> bool:
         return self.state_path.exists() and RunState.load(self.state_path).epochs >= epochs
 
-    def open(self, steps: int, *, resume: bool) -> tuple[Any, WeightAverage, RunState]:
+    def open(
+        self, place: int, steps: int, *, first: int, resume: bool
+    ) -> tuple[Any, WeightAverage, RunState]:
         """Build the model, or take up the one of the run."""
         import keras
 
@@ -131,22 +133,30 @@ class _Run:
             )
             average = WeightAverage(model, momentum=settings.average)
             average.load(self.folder / "average.npz")
-            return model, average, RunState.load(self.state_path)
+            state = RunState.load(self.state_path)
+            if settings.phases[place].restart_rate and state.epochs <= first:
+                self._compile(model, place, steps, loss=loss)
+            return model, average, state
         spec = NetworkSpec(channels=self.channels, **settings.network.model_dump())
         model = build_network(spec)
-        model.compile(
-            optimizer=keras.optimizers.AdamW(
-                _schedule(settings, steps), weight_decay=settings.weight_decay, global_clipnorm=1.0
-            ),
-            loss=loss,
-            metrics=[dice_metric],
-        )
+        self._compile(model, place, steps, loss=loss)
         (self.folder / "history.csv").unlink(missing_ok=True)
         return model, WeightAverage(model, momentum=settings.average), RunState()
 
+    def _compile(self, model: Any, place: int, steps: int, *, loss: Any) -> None:
+        import keras
+
+        settings = self.settings
+        optimizer = keras.optimizers.AdamW(
+            _schedule(settings, place, steps),
+            weight_decay=settings.weight_decay,
+            global_clipnorm=1.0,
+        )
+        model.compile(optimizer=optimizer, loss=loss, metrics=[dice_metric])
+
     def fit(
         self,
-        phase: Phase,
+        place: int,
         training: TrainingSet,
         validation: TrainingSet,
         *,
@@ -155,8 +165,9 @@ class _Run:
         resume: bool,
     ) -> None:
         settings, steps = self.settings, count_steps(training, self.settings)
-        model, average, state = self.open(steps, resume=resume)
-        if state.epochs <= first:
+        phase, before = settings.phases[place], settings.phases[max(0, place - 1)]
+        model, average, state = self.open(place, steps, first=first, resume=resume)
+        if state.epochs <= first and phase.spacing_mm != before.spacing_mm:
             state = replace(state, best_dice=-1.0)  # another grid: figures are not comparable
         state = replace(state, slices=len(training.positives))
         judged = [
@@ -182,13 +193,18 @@ class _Run:
         )
 
 
-def _schedule(settings: SegmenterRecipe, steps: int) -> Any:
+def _schedule(settings: SegmenterRecipe, place: int, steps: int) -> Any:
+    """Give a cosine from a phase up to the next warm restart."""
     import keras
 
+    phases = settings.phases[place:]
+    restarts = [at for at, phase in enumerate(phases) if at and phase.restart_rate]
+    epochs = sum(phase.epochs for phase in phases[: restarts[0] if restarts else None])
+    rate = phases[0].restart_rate or settings.learning_rate
     return keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 100,
-        decay_steps=max(1, steps * (settings.epochs - 1)),
-        warmup_target=settings.learning_rate,
+        rate / 100,
+        decay_steps=max(1, steps * (epochs - 1)),
+        warmup_target=rate,
         warmup_steps=steps,
         alpha=0.01,
     )

@@ -80,11 +80,15 @@ class Phase(_Frozen):
         In-plane spacing of the grid; the last phase has that of the input.
     crop : int
         Rows and columns of a sample.
+    restart_rate : float, optional
+        Start again from this learning rate, with a cosine that ends with the phases up to the
+        next restart (warm restart; Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983).
     """
 
     epochs: int = Field(ge=1)
     spacing_mm: float = Field(gt=0)
     crop: int = Field(ge=8)
+    restart_rate: float | None = Field(None, gt=0)
 
 
 class SegmenterRecipe(_Frozen):

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shutil
 
+import keras
 import numpy as np
 import pytest
 
 from node.training.batches import TrainingPair, TrainingSet
 from node.training.fit_unet import fit_segmenter
+from node.training.losses import dice_metric, make_loss
 from node.training.recipe import SegmenterRecipe
 
 CALM = {"probability": 0.0, "strength": 0.0}
@@ -48,10 +51,12 @@ def make_set(count, size, *, seed):
     return TrainingSet(positives=pairs, negatives=empty)
 
 
-def fit(folder, settings=SETTINGS, *, resume=False):
+def fit(folder, settings=SETTINGS, *, resume=False, stop_at=None):
     seen = []
 
     def prepare(phase):
+        if phase == stop_at:
+            raise InterruptedError
         seen.append(phase)
         return make_set(24, phase.crop, seed=1), make_set(6, phase.crop, seed=2)
 
@@ -65,6 +70,12 @@ def fit(folder, settings=SETTINGS, *, resume=False):
         resume=resume,
     )
     return best, seen
+
+
+def read_optimizer(folder):
+    loss = make_loss(SETTINGS.loss)
+    known = {"loss": loss, "dice_metric": dice_metric}
+    return keras.models.load_model(folder / "last.keras", custom_objects=known).optimizer
 
 
 def read_history(folder):
@@ -104,6 +115,36 @@ def test_a_broken_off_run_is_taken_up_where_it_stopped(tmp_path):
     _, seen = fit(tmp_path, resume=True)
     assert [phase.crop for phase in seen] == [32]
     assert [int(row["epoch"]) for row in read_history(tmp_path)] == [1, 2, 3, 4, 5]
+
+
+def test_a_warm_restart_has_a_cosine_of_its_own_and_keeps_the_best_network(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "restarted")
+    before = json.loads((folder / "state.json").read_text())["best_dice"]
+    wild = SETTINGS.phases[1].model_copy(update={"epochs": 2, "restart_rate": 5.0})
+    settings = SETTINGS.model_copy(update={"phases": (*SETTINGS.phases, wild)})
+    kept = (folder / "best.keras").read_bytes()
+    _, seen = fit(folder, settings, resume=True)
+    assert seen == [wild]
+    history = read_history(folder)
+    assert [int(row["epoch"]) for row in history] == [1, 2, 3, 4, 5, 6, 7]
+    assert float(history[-1]["val_dice_metric"]) < before  # no network survives such a rate
+    assert json.loads((folder / "state.json").read_text())["best_dice"] == before
+    assert (folder / "best.keras").read_bytes() == kept
+    optimizer = read_optimizer(folder)
+    steps = 24 // 4
+    assert int(optimizer.iterations) == 2 * steps
+    assert optimizer.get_config()["learning_rate"]["config"]["warmup_target"] == 5.0
+    assert optimizer.get_config()["learning_rate"]["config"]["decay_steps"] == steps
+
+
+def test_the_cosine_before_a_restart_ends_there(tmp_path):
+    again = SETTINGS.phases[0].model_copy(update={"restart_rate": 0.01})
+    settings = SETTINGS.model_copy(update={"phases": (SETTINGS.phases[0], again)})
+    with pytest.raises(InterruptedError):
+        fit(tmp_path, settings, stop_at=again)
+    config = read_optimizer(tmp_path).get_config()["learning_rate"]["config"]
+    assert config["decay_steps"] == 24 // 4
+    assert config["warmup_target"] == SETTINGS.learning_rate
 
 
 def test_a_finished_run_is_left_alone(whole):

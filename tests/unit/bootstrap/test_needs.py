@@ -77,7 +77,7 @@ def test_memory_is_that_of_all_voxels_times_the_factor_and_a_floor(tmp_path):
     two = memory_of(models, "brain-t1ce", [series, series])
     assert two - int(expected) == int(entry.factor * 4 * slices * rows * columns)
 
-    (shipped,) = MODELS.glob("brain-t1ce/0.2.0/bundle.yaml")
+    (shipped,) = MODELS.glob("brain-t1ce/*/bundle.yaml")
     own = tmp_path / "models/own/1/bundle.yaml"
     own.parent.mkdir(parents=True)
     told = yaml.safe_load(shipped.read_text()) | {"memory": {"factor": 2, "floor_mb": 100}}

@@ -158,7 +158,7 @@ def fit_genome(
 ) -> Pipeline:
     """Fit the SVM of a genome; it takes all columns and reads its own."""
     keep = ColumnTransformer([("kept", "passthrough", list(genome.columns))])
-    svm = Pipeline([("keep", keep), ("svm", build_svm(genome, scaling))])
+    svm = Pipeline([("keep", keep), ("svm", build_svm(genome, labels, scaling))])
     with allow_early_stop():
         return svm.fit(values, labels)
 

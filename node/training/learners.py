@@ -72,7 +72,7 @@ class SvmSearch:
         genome = restore_columns(result.genome, columns)
         return Learned(
             estimator=_fit_calibrated(
-                build_svm(genome, self.settings.scaling),
+                build_svm(genome, labels, self.settings.scaling),
                 genome.columns,
                 values,
                 labels,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -105,21 +106,25 @@ def build_scaler(scaling: str) -> Pipeline:
     return make_pipeline(*steps)
 
 
-def build_svc(genome: Genome) -> SVC:
-    """Build the unfitted SVM of a genome, for scaled features."""
-    return SVC(
+def build_svc(genome: Genome, labels: NDArray[Any]) -> SVC | OneVsRestClassifier:
+    """Build the unfitted SVM of a genome, for scaled features and these labels.
+
+    More than two classes are told apart each from all others. libsvm would tell them apart in
+    pairs and count votes, whose sum ranks the lesions of a class worse.
+    """
+    svc = SVC(
         kernel=genome.kernel,
         C=2.0**genome.log2_c,
         gamma=2.0**genome.log2_gamma / len(genome.columns),
         class_weight="balanced",
-        decision_function_shape="ovr",
         max_iter=MAXIMUM_STEPS,
     )
+    return svc if len(np.unique(labels)) < 3 else OneVsRestClassifier(svc)
 
 
-def build_svm(genome: Genome, scaling: str = "standard") -> Pipeline:
+def build_svm(genome: Genome, labels: NDArray[Any], scaling: str = "standard") -> Pipeline:
     """Build the unfitted pipeline of a genome; it takes the kept columns only."""
-    return Pipeline([("scale", build_scaler(scaling)), ("svc", build_svc(genome))])
+    return Pipeline([("scale", build_scaler(scaling)), ("svc", build_svc(genome, labels))])
 
 
 @contextmanager
@@ -285,7 +290,8 @@ class Objective:
         scores = []
         for fold in folds:
             with allow_early_stop():
-                svc = build_svc(genome).fit(fold.fitting[:, kept], fold.fitting_labels)
+                svc = build_svc(genome, fold.fitting_labels)
+                svc.fit(fold.fitting[:, kept], fold.fitting_labels)
             decision = svc.decision_function(fold.judging[:, kept])
             scores.append(measure_auc(fold.judging_labels, decision, svc.classes_))
         return float(np.mean(scores)) - self.settings.feature_charge * len(kept)

@@ -22,7 +22,7 @@ from uuid import uuid4
 import structlog
 
 from node.domain.errors import TryLater
-from node.jobs.dask_quiet import quieten_dask
+from node.jobs.dask_quiet import quieten_dask, without_unbounded
 
 if TYPE_CHECKING:  # at run time it is imported late: it takes a second and much memory
     from distributed import Scheduler, Worker
@@ -128,6 +128,7 @@ async def _serve_scheduler(address_file: Path, host: str) -> None:
 
 async def _open_scheduler(host: str, port: int) -> "Scheduler":
     from distributed import Scheduler
+    from distributed.scheduler import DEFAULT_EXTENSIONS
 
     scheduler = Scheduler(
         host=host,
@@ -136,6 +137,7 @@ async def _open_scheduler(host: str, port: int) -> "Scheduler":
         dashboard_address=f"{LOOPBACK}:0",
         # A task that killed its worker goes back to the ledger, which counts the attempts.
         allowed_failures=0,
+        extensions=without_unbounded(DEFAULT_EXTENSIONS),
     )
     await scheduler
     return scheduler
@@ -184,6 +186,7 @@ class _WorkerLoop:
 
     def _make_worker(self) -> "Worker | None":
         from distributed import Worker
+        from distributed.worker import DEFAULT_EXTENSIONS
 
         try:
             address = resolve_address(self._source)
@@ -200,6 +203,7 @@ class _WorkerLoop:
             memory_limit=0,  # a task is one array: pausing or spilling would not help
             dashboard=False,
             dashboard_address=f"{LOOPBACK}:0",
+            extensions=without_unbounded(DEFAULT_EXTENSIONS),
         )
 
     @staticmethod

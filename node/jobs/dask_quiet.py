@@ -1,6 +1,7 @@
-"""Keep Dask from opening pages, writing files and talking over our log."""
+"""Keep Dask from opening pages, writing files, talking over our log and remembering every job."""
 
 import logging
+from collections.abc import Mapping
 
 import dask
 
@@ -10,8 +11,19 @@ SETTINGS = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.profile.enabled": False,
     "distributed.comm.timeouts.connect": "5s",
+    "distributed.admin.log-length": 100,
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.system-monitor.log-length": 100,
+    "distributed.diagnostics.computations.max-history": 10,
+    "distributed.diagnostics.erred-tasks.max-history": 10,
 }
-"""No web routes, no profiler threads; an unreachable scheduler is noticed soon."""
+"""No web routes, no profiler threads; an unreachable scheduler is noticed soon.
+
+Of past jobs Dask keeps little: our ledger has their history, and nobody looks into Dask's.
+"""
+
+UNBOUNDED = frozenset({"spans"})
+"""Extensions of scheduler and workers that keep figures of every task there ever was."""
 
 
 def quieten_dask() -> None:
@@ -29,3 +41,8 @@ def quieten_dask() -> None:
     # What these say at a lost connection our own log tells in one line.
     for name in ("distributed.client", "distributed.worker", "distributed.core", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def without_unbounded(extensions: Mapping[str, type]) -> dict[str, type]:
+    """Leave out of Dask's extensions those that grow for as long as a process lives."""
+    return {name: each for name, each in extensions.items() if name not in UNBOUNDED}

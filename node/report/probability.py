@@ -109,7 +109,6 @@ def build_fractional(
             ],
             content_label="AI_PROBABILITY",
             omit_empty_frames=not settings.keep_empty_frames,
-            specific_character_set=None,
             **_common(report, settings, "fractional", "SEG probability"),
         )
     return _finish(built, shown, report, sources, "fractional")
@@ -185,6 +184,7 @@ def _common(report: Report, settings: ReportSettings, kind: str, words: str) -> 
         "series_description": series_description(words, report.model),
         "content_description": f"AI probability, {RESEARCH_NOTICE}",
         "content_creator_name": PRODUCT_NAME,
+        "specific_character_set": None,  # that of the source: highdicom refuses some, see `stamp`
         **equipment_of(report.model),
     }
 

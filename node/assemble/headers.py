@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset
 from node.assemble.own import EQUIPMENT
 from node.dicom.damage import DAMAGED
 from node.dicom.file_limits import check_file
-from node.dicom.functional_groups import PER_FRAME, SHARED, as_text, attributes_of_groups, group_of
+from node.dicom.functional_groups import PER_FRAME, SHARED, attributes_of_groups, group_of
 from node.dicom.structure import StructureFault
+from node.dicom.text import as_text
 from node.domain.errors import InputRejected, Problem, TryLater
 from node.domain.study import InstanceRef, Series, Study
 from node.storage.instances import ReceivedInstance

@@ -16,9 +16,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from node.assemble.b_value import B_VALUE_TAGS, private_b_value
-from node.dicom.functional_groups import IN_GROUPS, PER_FRAME, SHARED, as_text, group_of, value_of
+from node.dicom.functional_groups import IN_GROUPS, PER_FRAME, SHARED, group_of, value_of
 from node.dicom.limits import MAXIMUM_FRAMES
 from node.dicom.pixels import PixelsRefused
+from node.dicom.text import as_text
 from node.domain.study import InstanceRef
 
 SPLITTING = (

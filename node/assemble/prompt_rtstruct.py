@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from node.assemble.inner_point import Location, locate_points, locate_polygons
 from node.assemble.regions import Nature, Region
 from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_POINTS
+from node.dicom.text import as_text
 from node.domain.study import Series
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -62,7 +63,7 @@ def read_structures(dataset: Dataset, series: Series) -> list[Region]:
         own_frame = str(structure.get("ReferencedFrameOfReferenceUID") or "")
         regions.append(
             Region(
-                label=str(structure.get("ROIName") or "").strip(),
+                label=as_text(structure.get("ROIName")).strip(),
                 nature=natures.get(number, Nature.UNTOLD),
                 is_on_series=on_images or (frame_uid != "" and own_frame == frame_uid),
                 locate=partial(_locate, contours.get(number, [])),

@@ -13,6 +13,7 @@ from node.assemble.inner_point import Location, MarkedPlane, locate_planes
 from node.assemble.prompt_labels import judge_label
 from node.assemble.regions import Nature, Region
 from node.dicom.seg_frames import decode_frames, find_frames, mark_pixels, place_frame
+from node.dicom.text import as_text
 from node.domain.study import Series
 
 #: Categories of PS3.16 CID 7150 (SNOMED CT, and the retired SRT values): a morphologically
@@ -33,7 +34,7 @@ def read_segments(dataset: Dataset, series: Series) -> list[Region]:
     )
     return [
         Region(
-            label=str(item.get("SegmentLabel") or "").strip(),
+            label=as_text(item.get("SegmentLabel")).strip(),
             nature=nature_of_segment(item),
             is_on_series=is_on_series,
             locate=_Locator(dataset, int(item.SegmentNumber)),

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from node.assemble.inner_point import Location, locate_points, locate_polygons
 from node.assemble.regions import Nature, Region
 from node.dicom.limits import MAXIMUM_CONTENT_ITEMS, MAXIMUM_CONTOURS, MAXIMUM_POINTS
+from node.dicom.text import as_text
 from node.domain.study import Series
 
 _GROUP = ("125007", "DCM")
@@ -87,10 +88,10 @@ def _label(group: Dataset) -> str:
     for child in group.get("ContentSequence") or ():
         concept = _code(child, "ConceptNameCodeSequence")
         if concept == _TRACKING_IDENTIFIER:
-            told.append(str(child.get("TextValue") or "").strip())
+            told.append(as_text(child.get("TextValue")).strip())
         elif concept == _FINDING:
             values = child.get("ConceptCodeSequence") or [Dataset()]
-            told.append(str(values[0].get("CodeMeaning") or ""))
+            told.append(as_text(values[0].get("CodeMeaning")))
     return ", ".join(text for text in told if text)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from node.dicom.text import as_text
+
 SHARED = "SharedFunctionalGroupsSequence"
 PER_FRAME = "PerFrameFunctionalGroupsSequence"
 
@@ -112,13 +114,6 @@ def attributes_of_groups(dataset: Dataset) -> dict[str, str]:
     if found.get("Laterality") not in ("L", "R"):
         found["Laterality"] = None  # U and B are not of the classic attribute
     return {keyword: as_text(value) for keyword, value in found.items() if value not in (None, "")}
-
-
-def as_text(value: Any) -> str:
-    """Return a value as the text that stands in a file."""
-    if isinstance(value, MultiValue | list | tuple):
-        return "\\".join(str(part) for part in value)
-    return str(value)
 
 
 def _scanning_sequence(dataset: Dataset) -> list[str]:

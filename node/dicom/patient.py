@@ -9,6 +9,8 @@ from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from node.dicom.text import as_text
+
 PATIENT_ID = 0x00100020
 PATIENT_SEX = 0x00100040
 MAXIMUM_CHARACTERS = 64  # PS3.5 section 6.2, VR LO
@@ -89,7 +91,7 @@ def _read_texts(path: Path, wanted: Mapping[str, int]) -> dict[str, str]:
                 stop_when=lambda tag, _vr, _length: tag > last,
                 specific_tags=[BaseTag(tag) for tag in wanted.values()],
             )
-        found = {keyword: str(header.get(keyword, "") or "").strip() for keyword in wanted}
+        found = {keyword: as_text(header.get(keyword)).strip() for keyword in wanted}
     except (OSError, InvalidDicomError, AttributeError, EOFError, ValueError, LookupError):
         return {}
     return {keyword: text[:MAXIMUM_CHARACTERS] for keyword, text in found.items() if text}

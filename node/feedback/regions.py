@@ -22,6 +22,7 @@ from node.assemble.prompt_seg import nature_of_segment
 from node.assemble.prompts import MAXIMUM_EXTENT_MM
 from node.assemble.regions import Nature
 from node.dicom.limits import MAXIMUM_CONTOURS, MAXIMUM_REGIONS
+from node.dicom.text import as_text
 from node.domain.errors import InputRejected
 from node.domain.feedback import Voice
 from node.domain.finding import BENIGN, MALIGNANT
@@ -110,7 +111,7 @@ def read_segments(dataset: Dataset, tracking_uids: Collection[str] = ()) -> Iter
         number = int(segment.get("SegmentNumber") or 0)
         if number < 1:  # 0 is the background of label maps
             continue
-        name = str(segment.get("SegmentLabel") or "").strip()
+        name = as_text(segment.get("SegmentLabel")).strip()
         tracking_uid = str(segment.get("TrackingUID") or "")
         nature = judge_label(name, nature_of_segment(segment))
         is_known = tracking_uid in tracking_uids

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DA, DT, TM
 
+from node.dicom.text import as_text
 from node.domain.feedback import Voice
 
 AUTOMATIC = "AUTOMATIC"
@@ -54,11 +55,11 @@ def author_of(dataset: Dataset) -> str:
         dataset.get("OperatorsName"),
     )
     for name in named:
-        text = str(name or "").strip("^ ")
+        text = as_text(name).strip("^ ")
         if text:
             return text
     made_by = dataset.get("ManufacturerModelName") or dataset.get("Manufacturer") or "unknown"
-    return f"({str(made_by).strip()})"
+    return f"({as_text(made_by).strip()})"
 
 
 def said_at(dataset: Dataset, *, otherwise: datetime) -> datetime:
@@ -95,7 +96,7 @@ def code_of(codes: object) -> tuple[str, str]:
 
 def _document_author(dataset: Dataset) -> str:
     for name in _people(dataset):
-        text = str(name or "").strip("^ ")
+        text = as_text(name).strip("^ ")
         if text:
             return text
     return ""

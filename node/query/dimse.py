@@ -14,6 +14,7 @@ from pydicom.multival import MultiValue
 
 from node.config.settings import DeliverSettings, Peer
 from node.dicom.damage import DAMAGED
+from node.dicom.text import as_text
 from node.query.c_find import find
 from node.query.c_get import get
 from node.query.c_move import move
@@ -171,8 +172,7 @@ def _value(match: Dataset, keyword: str) -> Any:
 
 
 def _text(match: Dataset, keyword: str) -> str:
-    value = _value(match, keyword)
-    return "" if value is None else str(value).strip()
+    return as_text(_value(match, keyword)).strip()
 
 
 def _texts(match: Dataset, keyword: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from skimage.draw import polygon2mask
 
+from node.dicom.text import as_text
 from node.domain.errors import InputRejected, Problem
 from node.domain.geometry import Geometry
 
@@ -67,7 +68,7 @@ def read_outlines(dataset: Dataset) -> tuple[Outline, ...]:
         contours_of.setdefault(_number(item.get("ReferencedROINumber")), []).extend(found)
     outlines, problems = [], []
     for region in dataset.get("StructureSetROISequence") or ():
-        number, name = _number(region.get("ROINumber")), str(region.get("ROIName") or "").strip()
+        number, name = _number(region.get("ROINumber")), as_text(region.get("ROIName")).strip()
         items = contours_of.get(number, [])
         filled = [item for item in items if item.get("ContourGeometricType") in FILLED]
         try:

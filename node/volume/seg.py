@@ -27,6 +27,7 @@ from node.dicom.seg_frames import (
     mark_pixels,
     place_frame,
 )
+from node.dicom.text import as_text
 from node.domain.errors import InputRejected, Problem
 from node.domain.geometry import Geometry
 
@@ -52,7 +53,7 @@ class Segment:
 def read_segments(dataset: Dataset) -> tuple[Segment, ...]:
     """List the segments of a SEG object."""
     return tuple(
-        Segment(number=int(item.SegmentNumber), label=str(item.get("SegmentLabel") or "").strip())
+        Segment(number=int(item.SegmentNumber), label=as_text(item.get("SegmentLabel")).strip())
         for item in dataset.get("SegmentSequence") or ()
     )
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+
+from node.dicom.text import as_text
 
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
@@ -99,9 +100,7 @@ def read_about(header: Dataset) -> StudyAbout:
 
 
 def _text(header: Dataset, keyword: str, pattern: str = ".*") -> str:
-    value = header.get(keyword) or ""
-    told = "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
-    text = " ".join(told.split())
+    text = " ".join(as_text(header.get(keyword)).split())
     return text if re.fullmatch(pattern, text) else ""
 
 
@@ -142,7 +141,7 @@ def _names(header: Dataset) -> dict[str, tuple[str, ...]]:
     name = header.get("PatientName")
     if not name:
         return {}
-    groups = {group: str(getattr(name, group)) for group in NAME_GROUPS}
+    groups = {group: as_text(getattr(name, group)) for group in NAME_GROUPS}
     return {
         group: tuple(part.strip() for part in text.split("^")[:5])
         for group, text in groups.items()

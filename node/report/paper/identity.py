@@ -1,12 +1,12 @@
 """Whom and what the report is about, from the header of a source image."""
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
+from node.dicom.text import as_text
 from node.language import Words
 from node.report.lettering import is_drawable
 
@@ -38,7 +38,7 @@ def read_identity(header: Dataset, words: Words) -> Identity:
     sexes = {"M": words.gettext("male"), "F": words.gettext("female"), "O": words.gettext("other")}
 
     def text_of(keyword: str) -> str:
-        return _clean(str(header.get(keyword) or ""))
+        return as_text(header.get(keyword))
 
     told = (text_of(each) for each in ("Modality", "SeriesNumber", "SeriesDescription"))
     return Identity(
@@ -62,19 +62,11 @@ def tell_name(name: PersonName | str | None) -> str:
     """
     if not name:
         return ""
-    groups = [_clean(group) for group in (*str(name).split("="), "")]
+    groups = (*as_text(name).split("="), "")
     letters, characters = map(_order, groups[:2])
     if characters and is_drawable(characters):
         return f"{characters} ({letters})" if letters else characters
     return letters or characters
-
-
-_ESCAPE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
-
-
-def _clean(text: str) -> str:
-    """Take out escape sequences (ISO 2022), which pydicom leaves in front of GB 2312."""
-    return _ESCAPE.sub("", text)
 
 
 def _order(group: str) -> str:

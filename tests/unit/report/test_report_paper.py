@@ -353,20 +353,6 @@ def test_names_are_right_in_every_character_set(
     assert expected in told_in(path)
 
 
-def test_a_name_with_escape_sequences_is_right(tmp_path: Path) -> None:
-    """As in PS3.5 annex K.2; pydicom itself writes none, so the bytes are put in by hand."""
-    written = b"Zhang^XiaoDong=" + b"\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab="
-    held = b"Zhang^XiaoDong=" + b"x" * (len(written) - len(b"Zhang^XiaoDong="))
-    headers = {"SpecificCharacterSet": ["", "ISO 2022 IR 58"], "PatientName": held.decode()}
-    series = make_series(tmp_path / "images", axes(shape=SHAPE), headers=headers)
-    for path in series.paths:
-        content = path.read_bytes()
-        assert content.count(held) == 1
-        path.write_bytes(content.replace(held, written))
-    path = write(report_of(series, 1), series, "zh", tmp_path)
-    assert "张小东 (Zhang, XiaoDong)" in told_in(path)
-
-
 def test_nothing_of_the_patient_is_logged(series: SeriesOnDisk, tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         written = write_evidence(

@@ -1,0 +1,24 @@
+"""Texts of headers as a person reads them, whatever character set they are written in."""
+
+import re
+from typing import Any
+
+from pydicom.multival import MultiValue
+
+_ESCAPE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
+
+
+def as_text(value: Any) -> str:
+    r"""Return a value as text: several values parted by ``\``, none as an empty text.
+
+    pydicom decodes GB 2312 behind code extensions (``ISO 2022 IR 58``) and leaves the escape
+    sequences in its text. They are taken out here; objects that are written get the value as it
+    was read.
+
+    References
+    ----------
+    PS3.5 sections 6.1.2.5 (code extension) and K (simplified Chinese).
+    """
+    if isinstance(value, MultiValue | list | tuple):
+        return "\\".join(as_text(part) for part in value)
+    return "" if value is None else _ESCAPE.sub("", str(value))

@@ -97,7 +97,7 @@ class JobEventRow:
     ----------
     at : datetime
     event : str
-        A ``JobEvent``, or ``"stage"`` when a stage began.
+        A ``JobEvent``, ``"stage"`` when a stage began, or ``"wait"`` with the reason.
     state : JobState
         After the event.
     stage : str

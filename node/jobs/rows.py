@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,10 +14,12 @@ from node.jobs.job import CommitmentState, Delivery, DeliveryState, Job, JobEven
 from node.jobs.state import JobEvent, JobState, advance
 from node.storage.tables import CommitmentRow, DeliveryRow, JobEventLine, JobRow
 
-STAGE = "stage"
-"""Event of a line that tells that a stage began; it is no transition."""
-WAIT = "wait"
-"""Event of a line that tells why a job that is due waits; it is no transition."""
+Note = Literal["stage", "wait"]
+"""Events of lines that are no transition."""
+STAGE: Note = "stage"
+"""Tells that a stage began."""
+WAIT: Note = "wait"
+"""Tells why a job that is due waits."""
 
 
 def move(session: Session, row: JobRow, event: JobEvent, *, at: datetime, detail: str = "") -> None:
@@ -29,7 +32,9 @@ def move(session: Session, row: JobRow, event: JobEvent, *, at: datetime, detail
         row.lease_until = None
 
 
-def note(session: Session, row: JobRow, event: str, *, at: datetime, detail: str = "") -> None:
+def note(
+    session: Session, row: JobRow, event: JobEvent | Note, *, at: datetime, detail: str = ""
+) -> None:
     """Append a line to the history of a job."""
     session.add(
         JobEventLine(

@@ -2,6 +2,9 @@
 
 from fastapi import Request
 
+from node.jobs.rows import STAGE, WAIT
+from node.jobs.state import JobEvent
+from node.language import Words
 from node.web.languages import texts_of
 
 
@@ -12,7 +15,7 @@ def own_path(path: str) -> str:
 
 
 def step_words(request: Request) -> dict[str, str]:
-    """Return the names of steps, stages, states and lanes as people read them."""
+    """Return the names of steps, stages, states, proofs and lanes as people read them."""
     _ = texts_of(request).gettext
     return {
         "arriving": _("arriving"),
@@ -41,4 +44,34 @@ def step_words(request: Request) -> dict[str, str]:
         "stat": _("stat"),
         "high": _("high"),
         "routine": _("routine"),
+        "wanted": _("to be asked for"),
+        "asked": _("asked for"),
+        "overdue": _("no answer"),
+        "closed": _("settled"),
+    }
+
+
+def event_words(texts: Words) -> dict[str, str]:
+    """Return the events of a job's history as people read them."""
+    _ = texts.gettext
+    return {
+        JobEvent.ADD: _("study assembled"),
+        JobEvent.REFUSE: _("study refused"),
+        JobEvent.CLAIM: _("taken by a worker"),
+        JobEvent.FINISH: _("results made"),
+        JobEvent.FINISH_EMPTY: _("finished, nothing to send"),
+        JobEvent.TRY_AGAIN: _("failed, is tried again"),
+        JobEvent.POSTPONE: _("postponed"),
+        JobEvent.LAPSE: _("worker lost"),
+        JobEvent.GIVE_UP: _("given up"),
+        JobEvent.REJECT: _("rejected"),
+        JobEvent.ACCEPTED: _("all objects accepted"),
+        JobEvent.SEND_FAILED: _("sending failed"),
+        JobEvent.RETRY: _("retried by a person"),
+        JobEvent.RESEND: _("sent again by a person"),
+        JobEvent.LOST: _("lost by a destination, is sent again"),
+        JobEvent.COMMITTED: _("all objects proven to be kept"),
+        JobEvent.CANCEL: _("cancelled"),
+        STAGE: _("stage began"),
+        WAIT: _("waits"),
     }

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from node.jobs.listing import JobSearch, search_jobs
 from node.jobs.state import JobState
+from node.web.languages import texts_of
 from node.web.navigation import Entry, mark
 from node.web.rendering import render
 from node.web.services import services_of
-from node.web.words import own_path, step_words
+from node.web.words import event_words, own_path, step_words
 from node.web.work import Deed, do, find_job, possible_deeds
 
 router = APIRouter()
@@ -62,6 +63,7 @@ def show_job(request: Request, job_id: str) -> Response:
         events=ledger.events(job_id),
         deliveries=ledger.deliveries(job_id),
         words=step_words(request),
+        event_words=event_words(texts_of(request)),
         deeds=possible_deeds,
     )
 

@@ -1,6 +1,7 @@
 """``onconode serve``: the supervisor and its children."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,12 @@ from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.log import configure_logging
 
 log = structlog.get_logger()
+
+WORKER = "worker"
+FEW_HEAPS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives up to eight heaps for each processor to the threads of a process. Each of them keeps
+what one busy moment needed, so processes whose threads come and go grow for hours. Not for workers:
+their threads compute, and would wait for each other."""
 
 
 def serve(settings: Settings, config_dir: Path) -> int:
@@ -49,17 +56,24 @@ def serve(settings: Settings, config_dir: Path) -> int:
     versions = version_store(settings.node.data_dir)
     _ = parts.engine  # migrate once, before the children open the database together
     trail = open_trail(parts, "supervisor")
+    children = _children(settings, config_dir.resolve(), versions)
     code = Supervisor(
-        _children(settings, config_dir.resolve(), versions),
+        children,
         run_dir=parts.run_dir,
         fatal_exit_codes=frozenset({SETUP_FAULT_EXIT}),
         before_start=lambda: _begin(parts, config_dir, versions, trail),
         on_hangup=lambda: _apply(config_dir, versions),
+        environments=environments_of(name for name, _ in children),
     ).run()
     trail.record(application_activity(trail.node, started=False))
     if code == SETUP_FAULT_EXIT:
         raise SetupFault("the node stopped: see the message of its process above")
     return code
+
+
+def environments_of(children: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the variables of each child by name, where an operator has set none."""
+    return {name: FEW_HEAPS for name in children if not name.startswith(WORKER)}
 
 
 def _begin(parts: Parts, config_dir: Path, versions: VersionStore, trail: AuditTrail) -> None:
@@ -109,7 +123,7 @@ def _children(
     if not settings.node.jobs.scheduler_address:
         children.append(("scheduler", command("scheduler")))
         children += [
-            (f"worker-{number}", command("worker", f"worker-{number}"))
+            (f"{WORKER}-{number}", command(WORKER, f"{WORKER}-{number}"))
             for number in range(1, settings.node.jobs.workers + 1)
         ]
     children += [("dispatcher", command("dispatcher")), ("listener", command("listener"))]

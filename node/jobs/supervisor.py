@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,6 +28,7 @@ RESTARTS = Backoff(first_s=0.5, maximum_s=30)
 class _Child:
     name: str
     argv: tuple[str, ...]
+    environment: Mapping[str, str]
     process: "subprocess.Popen[bytes] | None" = None
     started_at_s: float = 0.0
     start_not_before_s: float = 0.0
@@ -58,6 +59,8 @@ class Supervisor:
         earlier node on this directory had leased.
     on_hangup : callable, optional
         Called at SIGHUP, between two looks at the children; must raise nothing.
+    environments : mapping of str to mapping, optional
+        Variables by name of the child; those that this process has itself go before them.
     """
 
     def __init__(
@@ -71,8 +74,13 @@ class Supervisor:
         fatal_exit_codes: frozenset[int] = frozenset(),
         before_start: Callable[[], object] | None = None,
         on_hangup: Callable[[], object] | None = None,
+        environments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        self._children = [_Child(name=name, argv=tuple(argv)) for name, argv in children]
+        own = environments or {}
+        self._children = [
+            _Child(name=name, argv=tuple(argv), environment=own.get(name, {}))
+            for name, argv in children
+        ]
         self._run_dir = run_dir
         self._backoff = restart_backoff
         self._stable_s = stable_s
@@ -143,7 +151,9 @@ class Supervisor:
 
     def _start(self, child: _Child, lifeline: int) -> None:
         # A group of its own: Ctrl-C at a terminal reaches only the supervisor, which drains.
-        child.process = subprocess.Popen(child.argv, stdin=lifeline, process_group=0)  # noqa: S603 - the command lines are ours
+        child.process = subprocess.Popen(  # noqa: S603 - the command lines are ours
+            child.argv, stdin=lifeline, process_group=0, env={**child.environment, **os.environ}
+        )
         child.started_at_s = time.monotonic()
         _write_pid(self._run_dir / f"{child.name}.pid", child.process.pid)
         log.info("child.started", child=child.name, pid=child.process.pid)

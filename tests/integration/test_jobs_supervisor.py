@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -180,6 +181,35 @@ def test_what_an_earlier_node_left_is_taken_back_under_the_lock(tmp_path: Path) 
     supervisor.stop()
     assert supervisor.run() == 0
     assert locked == [True]
+
+
+def test_children_get_variables_by_name_unless_an_operator_has_set_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINE", "of the operator")
+    names = ("one", "two")
+    program = (
+        "import os, pathlib, sys; told = os.environ.get('OURS'), os.environ.get('MINE');"
+        "pathlib.Path(sys.argv[1]).write_text(repr(told))"
+    )
+    supervisor = Supervisor(
+        [(name, [sys.executable, "-c", program, str(tmp_path / name)]) for name in names],
+        run_dir=tmp_path / "run",
+        restart_backoff=Backoff(first_s=60, maximum_s=60),
+        environments={"one": {"OURS": "set", "MINE": "set"}},
+    )
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        places = [tmp_path / name for name in names]
+        wait_for(lambda: all(p.exists() and p.read_text() for p in places), "both to tell")
+    finally:
+        supervisor.stop()
+        thread.join(WAIT_S)
+    assert [place.read_text() for place in places] == [
+        "('set', 'of the operator')",
+        "(None, 'of the operator')",
+    ]
 
 
 def test_restarts_wait_longer_and_longer(tmp_path: Path) -> None:

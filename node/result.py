@@ -20,8 +20,10 @@ from node.domain.triage import Triage
 from node.domain.volume import Volume
 from node.pipeline import Case
 from node.report.ibsi import IBSI_OF_FEATURE
+from node.volume.statistics import measure_image
 
 SCHEMA_VERSION = 1
+SCANNER = ("Manufacturer", "ManufacturerModelName")
 NOT_ASSESSED: Mapping[str, Any] = MappingProxyType(
     {
         "assessment": "Not assessed",
@@ -41,6 +43,7 @@ def summarize_case(case: Case) -> dict[str, Any]:
     model = case.toolbox.bundle.identity
     findings = {finding.lesion_number: finding for finding in case.findings}
     vectors = {vector.lesion_number: vector for vector in case.features}
+    attributes = case.series.attributes
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "lesions" if case.segmentation.lesions else "no-lesions",
@@ -48,6 +51,11 @@ def summarize_case(case: Case) -> dict[str, Any]:
         "series_instance_uid": case.series.series_instance_uid,
         "roles": _roles(case),
         "slices": len(case.series.slices),
+        "image": {
+            "scanner": " ".join(filter(None, map(attributes.get, SCANNER))),
+            "kernel": attributes.get("ConvolutionKernel", ""),
+            "statistics": measure_image(case.volume, attributes),
+        },
         "parts": _parts(case),
         "completeness": {
             "arrival": str(case.intake.completeness.arrival),

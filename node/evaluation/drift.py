@@ -81,7 +81,8 @@ def measure_stability(
     reference, current : ndarray, shape (n,) and (m,)
         Without NaN.
     bins : int
-        Fewer where the reference has fewer different values.
+        Where the reference has no more different values, each has a bin, and so has what lies
+        below and above all of them.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def measure_stability(
     """
     if not len(reference) or not len(current):
         raise ValueError("no cases: the index is undefined")
-    edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = _edges(np.asarray(reference, np.float64), bins)
     shares = []
     for values in (reference, current):
         counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
@@ -101,6 +102,20 @@ def measure_stability(
     freedom = max(1, len(edges))
     limit = float(chi2.ppf(0.95, freedom)) * (1 / len(reference) + 1 / len(current))
     return Stability(index=index, chance=limit)
+
+
+def _edges(reference: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Borders of the bins: quantiles, or the values themselves where there are few.
+
+    Where many cases have the largest value, what lies beyond it has a bin of its own: a slice
+    thickness that was always 5 mm and is 7 mm now would else not be seen.
+    """
+    values = np.unique(reference)
+    few = len(values) <= bins
+    edges = values if few else np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
+    if edges[-1] == values[-1]:
+        edges = np.append(edges, np.nextafter(values[-1], np.inf))
+    return np.asarray(edges, np.float64)
 
 
 def measure_drift(

@@ -17,6 +17,13 @@ from node.jobs.job import Job
 from node.storage.feedback import FeedbackStore
 from node.web.drift_by_source import MINIMUM_LESIONS, compare_sources
 from node.web.faults import PageFault
+from node.web.image_drift import (
+    MINIMUM_STUDIES,
+    REFERENCE_STUDIES,
+    compare_images,
+    statistic_words,
+)
+from node.web.languages import texts_of
 from node.web.navigation import Entry, mark
 from node.web.plots import place_months, place_reliability
 from node.web.rendering import render
@@ -50,7 +57,8 @@ def show_evaluation(request: Request, bundle: str = "") -> Response:
     calibration = compare_probabilities(readings, rng=np.random.default_rng(SEED))
     versions = [entry for entry in entries if entry.partition("/")[0] == chosen]
     projection = open_projection(services.models.root / versions[-1]) if versions else None
-    drifts = compare_sources(_jobs(services, chosen), projection) if projection else ()
+    jobs = _jobs(services, chosen)
+    drifts = compare_sources(jobs, projection) if projection else ()
     months = count_by_month(readings)
     return render(
         request,
@@ -72,6 +80,10 @@ def show_evaluation(request: Request, bundle: str = "") -> Response:
         features=len(projection.names) if projection else 0,
         drifts=drifts,
         minimum_lesions=MINIMUM_LESIONS,
+        images=compare_images(jobs),
+        reference_studies=REFERENCE_STUDIES,
+        minimum_studies=MINIMUM_STUDIES,
+        statistic_words=statistic_words(texts_of(request)),
     )
 
 

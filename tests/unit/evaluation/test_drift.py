@@ -55,3 +55,17 @@ def test_features_without_values_are_left_out():
     assert measure_drift(("a",), np.zeros((20, 1)), nothing) == ()
     with pytest.raises(ValueError, match="no cases"):
         measure_stability(np.zeros(3), np.zeros(0))
+
+
+@pytest.mark.parametrize(("before", "now"), [(5.0, 7.0), (5.0, 3.0), (0.0, 1.0)])
+def test_a_constant_that_becomes_another_is_seen(before, now):
+    stability = measure_stability(np.full(30, before), np.full(25, now))
+    assert stability.index > max(LARGE, stability.chance)
+
+
+def test_a_rare_value_that_becomes_frequent_is_seen():
+    before, now = np.repeat([0.0, 1.0], [95, 5]), np.repeat([0.0, 1.0], [20, 80])
+    stability = measure_stability(before, now)
+    assert stability.index > max(LARGE, stability.chance)
+    same = measure_stability(before, before)
+    assert same.index == pytest.approx(0)

@@ -52,6 +52,8 @@ class FeedbackAsker:
         now = self._now()
         if not settings.node.feedback.enabled or not peers or now < self._not_before:
             return 0
+        kept_for = timedelta(days=settings.node.feedback.ask_days)
+        self._asked = {key: at for key, at in self._asked.items() if now - at <= kept_for}
         fetched = count = 0
         unreachable: set[str] = set()
         for job, name in self._due(peers):

@@ -57,7 +57,7 @@ class Hearing:
         if not self._parts.settings.node.feedback.enabled:
             return 0
         now = self._now()
-        studies = self._parts.heard.studies_since(self._since - OVERLAP)
+        studies = self._parts.heard.studies_since(self._since - OVERLAP, SOURCES)
         self._put_off = False
         added = sum(self._look_at(study) for study in studies)
         if not self._put_off:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, select, union
+from sqlalchemy import Engine, exists, select, union
 
 from node.storage.clock import utc_now
 from node.storage.database import reading, writing
@@ -34,11 +34,27 @@ class HeardObjects:
         self._engine = engine
         self._now = now
 
-    def studies_since(self, moment: datetime) -> tuple[str, ...]:
-        """Return the studies of which an object came, or a job changed, since a moment."""
+    def studies_since(self, moment: datetime, sop_class_uids: Collection[str]) -> tuple[str, ...]:
+        """Return the studies of which an object came, or a job changed, since a moment.
+
+        Only those with a received object of some classes: most studies have none.
+        """
+        classes = sorted(sop_class_uids)
+        # Asked study by study: few have changed, and all instances are many.
         query = union(
-            select(StudyRow.study_instance_uid).where(StudyRow.last_received_at >= moment),
-            select(JobRow.study_instance_uid).where(JobRow.updated_at >= moment),
+            *(
+                select(row.study_instance_uid).where(
+                    changed >= moment,
+                    exists().where(
+                        InstanceRow.study_instance_uid == row.study_instance_uid,
+                        InstanceRow.sop_class_uid.in_(classes),
+                    ),
+                )
+                for row, changed in (
+                    (StudyRow, StudyRow.last_received_at),
+                    (JobRow, JobRow.updated_at),
+                )
+            )
         )
         with reading(self._engine) as session:
             return tuple(sorted(session.scalars(query)))

@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 
 from node.domain.errors import SetupFault
-from node.pipeline import extraction_spec
 from node.radiomics.extract import Extractor
 from node.registry.bundle import Bundle
 from node.registry.manifest import ClassifierEntry
 from node.segment.lesions import LesionSpec
+from node.toolbox import extraction_spec
 from node.training.choose_lesions import choose_lesions, read_choice, write_choice
 from node.training.classifier_record import write_classifier_record
 from node.training.datasets.labelled import LabelledCase

@@ -37,7 +37,7 @@ def write_messages(
     evidence : tuple of Evidence
         Objects of the same result.
     source_paths : sequence of Path
-        Files of the source series; the first image tells whom and which order it is about.
+        File of the first slice; more are fine. It tells whom and which order it is about.
     out_dir : Path
     prefix : str
         Files are called ``<prefix>_oru.hl7`` and ``<prefix>_fhir.json``.
@@ -56,7 +56,7 @@ def write_messages(
     """
     if not kinds:
         return ()
-    header = read_sources(source_paths, volume.source_uids)[0]
+    (header,) = read_sources(source_paths, volume.source_uids[:1])
     told = tell(report, read_about(header), evidence)
     written = []
     if EvidenceKind.ORU in kinds:

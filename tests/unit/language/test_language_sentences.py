@@ -8,13 +8,13 @@ import pytest
 from factories_report import axes
 
 from node.assemble.completeness import judge_completeness
+from node.case_remarks import tell_thickness
 from node.classify.predict import AbstainRule
 from node.compare.growth import doubling_time
 from node.compare.recist import assess_response
 from node.domain.prior import LesionChange, LesionStatus
 from node.domain.study import Part
 from node.language import words_of
-from node.pipeline import tell_thickness
 
 RULE = AbstainRule(low=0.4, high=0.6, novelty_limit=2.5)
 

@@ -84,11 +84,6 @@ class OutlineAgreement:
     reader_ml: float
     is_resampled: bool = False
 
-    @property
-    def volume_ratio(self) -> float | None:
-        """Volume of the person's outline over that of the node; None where the node has none."""
-        return self.reader_ml / self.node_ml if self.node_ml > 0 else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:

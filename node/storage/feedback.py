@@ -153,37 +153,6 @@ class FeedbackStore:
                 raise KeyError(feedback_id)
             return tuple(_feedback_of(row, is_current=bool(current)) for row, current in rows)
 
-    def heard_among(self, sop_instance_uids: Iterable[str]) -> frozenset[str]:
-        """Return which objects something was kept of."""
-        wanted = list(sop_instance_uids)
-        found: set[str] = set()
-        with reading(self._engine) as session:
-            for start in range(0, len(wanted), 500):  # SQLite bounds the parameters of a statement
-                part = wanted[start : start + 500]
-                query = select(FeedbackRow.sop_instance_uid).where(
-                    FeedbackRow.sop_instance_uid.in_(part)
-                )
-                found.update(session.scalars(query))
-        return frozenset(found)
-
-    def rejected_jobs(self, job_ids: Iterable[str]) -> dict[str, Feedback]:
-        """Return of which jobs a result was rejected, and the latest such note."""
-        wanted = list(job_ids)
-        found: dict[str, Feedback] = {}
-        for start in range(0, len(wanted), 500):
-            query = (
-                select(FeedbackRow, _is_current())
-                .where(
-                    FeedbackRow.kind == FeedbackKind.REJECTION.value,
-                    FeedbackRow.job_id.in_(wanted[start : start + 500]),
-                )
-                .order_by(FeedbackRow.said_at, FeedbackRow.feedback_id)
-            )
-            with reading(self._engine) as session:
-                for row, current in session.execute(query):
-                    found[row.job_id] = _feedback_of(row, is_current=bool(current))
-        return found
-
     def _add(self, session: Session, opinion: Opinion) -> Added:
         subject, digest = _subject(opinion), _digest(opinion)
         versions = session.scalars(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from command_lines import command_lines, fault_of
 
 from node.cli.app import app
 from node.cli.exit_codes import MEANING
@@ -233,3 +234,19 @@ def test_no_registry_host_and_no_path_of_one_machine_in_tracked_files():
             if word in text
         ]
     assert not found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(ROOT / each for each in ("README.md", "CHANGELOG.md")),
+        *(ROOT / each / "README.md" for each in ("dicom_conf", "models", "node")),
+        *sorted((ROOT / "node" / "adr").glob("*.md")),
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_command_lines_exist(path):
+    text = path.read_text("utf-8").replace("COMMAND", "serve")  # stands for any
+    faults = [(words, fault_of(words)) for words in command_lines(text)]
+    # a line may end within a command, and a group be named as such
+    assert [each for each in faults if each[1] and "wants a command" not in each[1]] == []

@@ -58,6 +58,11 @@ def test_a_slice_with_a_tumour_comes_back_outlined_and_judged(
     result = process(tmp_path / "study", tmp_path / "out")
     assert (result["status"], result["slices"]) == ("lesions", 1)
     assert result["warnings"] == [f"one slice only: volumes are areas times its thickness {told}"]
+    statistics = result["image"]["statistics"]
+    assert statistics["slices"] == 1
+    assert statistics.get("slice_thickness_mm") == (float(thickness) if thickness else None)
+    assert 0.2 < statistics["foreground_share"] < 0.9
+    assert statistics["intensity_p10"] < statistics["intensity_p50"] < 1
     lesion = result["lesions"][0]
     assert 0 <= lesion["malignancy_probability"] <= 1
     assert lesion["predicted_type"] in lesion["type_probabilities"]

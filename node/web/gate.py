@@ -37,6 +37,8 @@ NUL = b"%00"
 ALWAYS = ("/account", "/logout", "/static/", "/login")
 """Paths for those, too, who have to change their password first."""
 STREAMS = ("/events", "/api/v1/events")
+ENDED = "ended"
+"""Name of the event by which a stream tells its page that the session is no more."""
 UNATTENDED = (*STREAMS, "/studies/*/progress", "/query/fetches")
 """An open page asks there by itself, so it is no sign of a person."""
 
@@ -167,7 +169,8 @@ def ask_to_log_in(request: Request) -> Response:
     if request.headers.get("hx-request"):
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
     if request.url.path in STREAMS:
-        return Response(status_code=HTTPStatus.NO_CONTENT)  # a stream that must not come again
+        # An error would only make the page ask again, for ever.
+        return Response(f"event: {ENDED}\ndata:\n\n", media_type="text/event-stream")
     wanted = request.url.path if request.method in SAFE_METHODS else "/"
     return RedirectResponse(f"/login?next={quote(wanted)}", HTTPStatus.SEE_OTHER)
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from node.web.gate import session_times
+from node.web.gate import ENDED, session_times
 from node.web.overview import Overview
 from node.web.services import services_of
 from node.web.visitor import visitor_of
@@ -20,7 +20,7 @@ from node.web.visitor import visitor_of
 LOOK_EVERY_S = 1.0
 TELL_EVERY_S = 10.0
 """Also when nothing happens: ages grow."""
-ASK_SESSION_EVERY_S = 15.0
+ASK_SESSION_EVERY_S = 5.0
 
 
 async def watch(
@@ -49,7 +49,7 @@ async def watch(
         if now_s >= asked_at_s + ASK_SESSION_EVERY_S:
             asked_at_s = now_s
             if not await run_in_threadpool(_is_logged_in, request):
-                yield {"event": "ended", "data": ""}
+                yield {"event": ENDED, "data": ""}
                 return
         seen = await run_in_threadpool(look)
         if seen.fingerprint != known or now_s >= told_at_s + TELL_EVERY_S:

@@ -134,7 +134,8 @@ def _ask(
     message: str = "",
     status: HTTPStatus | None = None,
 ) -> Response:
-    guard = secrets.token_urlsafe()
+    # The same for all windows of a browser, so that one does not spoil the form of another.
+    guard = request.cookies.get(LOGIN_COOKIE) or secrets.token_urlsafe()
     answer = render(
         request,
         "login.html",

@@ -223,3 +223,10 @@ def test_a_language_is_kept_with_the_user(browser: Browser) -> None:
     assert '<html lang="zh"' in browser.get("/account").text
     browser.act("/account/language", language="tlh")
     assert '<html lang="zh"' in browser.get("/account").text
+
+
+def test_a_second_window_does_not_spoil_the_form_of_the_first(browser: Browser) -> None:
+    token = browser.token_on("/login")
+    browser.get("/login")
+    form = {"csrf_token": token, "name": "anna", "password": PASSWORD}
+    assert browser.post("/login", data=form).status_code == 303

@@ -13,6 +13,7 @@ import pytest
 from node.web.rendering import STATIC
 
 STYLE = (STATIC / "style.css").read_text("utf-8")
+STUDY_STYLE = (STATIC / "study.css").read_text("utf-8")
 SCHEMES = {"dark": 0, "light": 1}
 
 TEXT = [
@@ -21,16 +22,18 @@ TEXT = [
     ("test-text", "test"),
     ("production-text", "production"),
 ]
-LINES = [*product(("line", "focus"), ("page", "panel"))]
+SERIES = tuple(f"series-{n}" for n in range(1, 7))
+LINES = [*product(("line", "focus", "link", *SERIES), ("page", "panel"))]
 
 
 def colours(scheme: str) -> dict[str, str]:
     """The variables of a scheme; the light one changes those of the dark one."""
-    blocks = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)
-    assert len(blocks) == 2
     found: dict[str, str] = {}
-    for block in blocks[: SCHEMES[scheme] + 1]:
-        found |= dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
+    for style in (STYLE, STUDY_STYLE):
+        blocks = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
+        assert len(blocks) == 2
+        for block in blocks[: SCHEMES[scheme] + 1]:
+            found |= dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", block))
     return found
 
 

@@ -33,10 +33,10 @@ def onconode(tmp_path: Path, capsys, monkeypatch):
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    run.accounts = lambda: AccountStore(  # type: ignore[attr-defined]
+    run.accounts = lambda: AccountStore(  # type: ignore[attr-defined]  # a function that carries them
         Parts(settings=load_settings(config, environment={})).engine
     )
-    run.audit = tmp_path / "data" / "audit"  # type: ignore[attr-defined]
+    run.audit = tmp_path / "data" / "audit"  # type: ignore[attr-defined]  # a function that carries them
     return run
 
 

@@ -78,12 +78,15 @@ class Shelf:
                 if key in self._stacks:
                     self._stacks.move_to_end(key)
                     return self._stacks[key]
-            stack = self._open(job)
-            with self._lock:
-                self._stacks[key] = stack
-                self._opening.pop(key, None)
-                while len(self._stacks) > self._maximum_stacks:
-                    self._stacks.popitem(last=False)
+            try:
+                stack = self._open(job)
+                with self._lock:
+                    self._stacks[key] = stack
+                    while len(self._stacks) > self._maximum_stacks:
+                        self._stacks.popitem(last=False)
+            finally:  # only now: who comes in between must wait, not open it once more
+                with self._lock:
+                    self._opening.pop(key, None)
             return stack
 
     def slice(self, job: Job, k: int) -> EncodedSlice:

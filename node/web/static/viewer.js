@@ -96,6 +96,10 @@ export class Viewer {
   async open() {
     this.tell(this.root.dataset.opening);
     const answer = await fetch(`${this.address}/stack`, { credentials: "same-origin" });
+    if (answer.redirected) {
+      window.location.reload(); // to the login: the session has ended
+      return false;
+    }
     if (!answer.ok) {
       this.tell(this.root.dataset.gone);
       this.root.classList.add("is-gone");

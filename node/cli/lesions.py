@@ -26,7 +26,7 @@ def lesion_table(result: Mapping[str, Any]) -> Table:
     is_assessed = any(lesion["assessment"] != NOT_ASSESSED for lesion in lesions)
     has_types = any(lesion["predicted_type"] for lesion in lesions)
     rows = table(
-        *("lesion", "volume", "long axis", "short axis"),
+        *("no.", "volume", "long axis", "short axis"),
         *(("type",) if has_types else ()),
         *(("malignant", "assessment") if is_assessed else ()),
     )
@@ -39,8 +39,11 @@ def lesion_table(result: Mapping[str, Any]) -> Table:
             *((_type(lesion),) if has_types else ()),
             *(_assessment(lesion) if is_assessed else ()),
         )
-    if lesions and not is_assessed:
-        rows.caption_justify = "left"
+    rows.caption_justify = "left"
+    if is_assessed:
+        reasons = [(lesion["number"], lesion["reason"]) for lesion in lesions if lesion["reason"]]
+        rows.caption = "\n".join(f"lesion {number}: {reason}" for number, reason in reasons)
+    elif lesions:
         rows.caption = f"{NOT_ASSESSED.lower()}: {lesions[0]['reason']}"
     return rows
 
@@ -53,6 +56,4 @@ def _type(lesion: Mapping[str, Any]) -> str:
 def _assessment(lesion: Mapping[str, Any]) -> tuple[str, Text]:
     probability = lesion["malignancy_probability"]
     assessment = Text(lesion["assessment"], style=STYLES[lesion["assessment"]])
-    if lesion["reason"]:
-        assessment.append(f"\n{lesion['reason']}", style="dim")
     return "-" if probability is None else f"{probability:.0%}", assessment

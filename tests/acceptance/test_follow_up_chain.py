@@ -50,10 +50,12 @@ def test_a_grown_lesion_is_followed_by_the_real_bundle(tmp_path: Path, models_di
     off_mm = corners @ (matrix[:, :3] - again.matrix[:, :3]).T + matrix[:, 3] - again.matrix[:, 3]
     assert np.linalg.norm(off_mm, axis=1).max() < 0.8
 
-    (change,) = told["changes"]
-    assert (change["status"], change["lesion"], change["tracking_id"]) == (
-        "matched", 1, "Lesion 1",
-    )  # fmt: skip
+    # a mark on healthy tissue may come beside it in one of both examinations, and is told as such
+    (change,) = [each for each in told["changes"] if each["status"] == "matched"]
+    assert (change["lesion"], change["tracking_id"]) == (1, "Lesion 1")
+    others = [each for each in told["changes"] if each is not change]
+    assert {each["status"] for each in others} <= {"new", "vanished"}
+    assert len(others) == len(after["lesions"]) - 1 + len(before["lesions"]) - 1
     assert change["tracking_uid"] == before["lesions"][0]["tracking_uid"]
     assert after["lesions"][0]["tracking_uid"] == change["tracking_uid"]
     assert change["volume_before_ml"] == before["lesions"][0]["volume_ml"]

@@ -89,3 +89,33 @@ def finish_study(
     told = {"evidence": listed, "lesions": [], **(result or {})}
     parts.ledger.finish(job.job_id, "w/1", evidence=evidence, result=told)
     return parts.ledger.get(job.job_id)
+
+
+def compared_with(prior: Job, *, sr_sop_instance_uid: str) -> dict[str, Any]:
+    """``comparison`` of a result: lesion 1 has grown by half, another one is gone."""
+    change = {
+        "lesion": 1,
+        "status": "matched",
+        "tracking_id": "Lesion 1",
+        "prior_tracking_uid": "2.25.76",
+        "volume_before_ml": 1.0,
+        "volume_after_ml": 1.5,
+        "volume_change": 0.5,
+        "doubling_time_days": 150.2,
+    }
+    gone = {**change, "lesion": None, "status": "vanished", "tracking_id": "Lesion 9"}
+    return {
+        "prior": {
+            "study_instance_uid": prior.study_instance_uid,
+            "sr_sop_instance_uid": sr_sop_instance_uid,
+            "study_date": "2025-11-02",
+        },
+        "interval_days": 88,
+        "changes": [change, gone],
+        "total_volume_before_ml": 1.0,
+        "total_volume_after_ml": 1.5,
+        "total_volume_change": 0.5,
+        "recist": {"category": "progressive disease", "rule": "sum grew by 20 % or more"},
+        "registration": {"is_trusted": True, "reason": ""},
+        "remarks": ["Compared by rigid registration."],
+    }

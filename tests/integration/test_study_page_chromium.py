@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from factories_report import axes, make_series
-from factories_web import finish_study
+from factories_web import compared_with, finish_study
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -254,3 +254,67 @@ def test_an_operator_stops_a_job_and_has_it_done_again(page: Page, shown: Shown)
     expect(state).to_have_text("queued", timeout=PATIENCE_MS)
     assert ledger.get(shown.job.job_id).state is JobState.QUEUED
     keep_picture(page, "study-queued")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowedUp:
+    """A study beside which an earlier one stands, with slices twice as far apart."""
+
+    services: Services
+    address: str
+    path: str
+
+
+@pytest.fixture(scope="module")
+def followed_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowedUp]:
+    folder = tmp_path_factory.mktemp("prior")
+    parts = web_parts(folder)
+    masks = {"first": two_lesions()["first"]}
+    before = make_series(
+        folder / "before",
+        axes(shape=(SHAPE[0] // 2, *SHAPE[1:]), spacing_mm=(2.0, 1.2, 0.8)),
+        headers={"StudyDate": "20251102"},
+    )
+    sr = {"kind": "sr", "file": "sr.dcm", "sop_instance_uid": "2.25.5"}
+    seg = {"kind": "seg", "file": "seg.dcm"}
+    earlier = {**LESION, "number": 1, "tracking_uid": "2.25.76"}
+    prior = finish_study(
+        parts,
+        before,
+        {"first": masks["first"][::2]},
+        result={**RESULT, "lesions": [earlier], "evidence": [seg, sr]},
+    )
+    now = make_series(folder / "now", axes(shape=SHAPE, spacing_mm=(1.0, 1.2, 0.8)))
+    told = compared_with(prior, sr_sop_instance_uid="2.25.5")
+    job = finish_study(parts, now, masks, result={**RESULT, "comparison": told})
+    services = web_services(parts)
+    with served(services) as address:
+        yield FollowedUp(
+            services=services, address=address, path=f"/studies/{job.study_instance_uid}"
+        )
+    parts.engine.dispose()
+
+
+def test_the_earlier_examination_stands_beside_and_scrolls_along(
+    browser: Browser, followed_up: FollowedUp
+) -> None:
+    accounts = followed_up.services.accounts
+    with logged_in(browser, followed_up.address, accounts, Role.VIEWER) as page:
+        page.goto(followed_up.path)
+        for name in ("current", "prior"):
+            page.locator(f"#{name}[data-ready]").wait_for()
+        wait_for_slice(page, LARGEST)
+        prior = page.locator("#prior")
+        page.get_by_role("article").filter(has_text="Lesion 1").get_by_text("Show").click()
+        expect(prior).to_have_attribute("data-slice", str(LARGEST // 2))
+        page.keyboard.press("PageDown")  # 10 mm are five slices there
+        wait_for_slice(page, LARGEST + 10)
+        expect(prior).to_have_attribute("data-slice", str(LARGEST // 2 + 5))
+        keep_picture(page, "study-prior")
+        page.get_by_label("Scroll both together").uncheck()
+        page.locator("#current [data-part=frame]").focus()
+        page.keyboard.press("PageUp")
+        wait_for_slice(page, LARGEST)
+        expect(prior).to_have_attribute("data-slice", str(LARGEST // 2 + 5))
+        expect(page.get_by_text("1.00 → 1.50 ml (+50 %)").first).to_be_visible()
+        expect(page.get_by_text("Lesion 9: vanished")).to_be_visible()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from factories_ledger import add_job
 from factories_report import axes, make_series
-from factories_web import finish_study
+from factories_web import compared_with, finish_study
 from web_client import audit_messages, browser_of
 
 from node.domain.feedback import FeedbackKind
@@ -118,32 +118,7 @@ def test_the_earlier_examination_stands_beside(services, parts, tmp_path, job):
     earlier = {**LESION, "number": 3, "tracking_uid": "2.25.76"}
     sr = {"kind": "sr", "file": "sr.dcm", "sop_instance_uid": "2.25.5"}
     prior = finish_study(parts, before, {}, result={"lesions": [earlier], "evidence": [sr]})
-    change = {
-        "lesion": 1,
-        "status": "matched",
-        "tracking_id": "Lesion 1",
-        "prior_tracking_uid": "2.25.76",
-        "volume_before_ml": 1.0,
-        "volume_after_ml": 1.5,
-        "volume_change": 0.5,
-        "doubling_time_days": 150.2,
-    }
-    gone = {**change, "lesion": None, "status": "vanished", "tracking_id": "Lesion 9"}
-    comparison = {
-        "prior": {
-            "study_instance_uid": prior.study_instance_uid,
-            "sr_sop_instance_uid": "2.25.5",
-            "study_date": "2025-11-02",
-        },
-        "interval_days": 88,
-        "changes": [change, gone],
-        "total_volume_before_ml": 1.0,
-        "total_volume_after_ml": 1.5,
-        "total_volume_change": 0.5,
-        "recist": {"category": "progressive disease", "rule": "sum grew by 20 % or more"},
-        "registration": {"is_trusted": True, "reason": ""},
-        "remarks": ["Compared by rigid registration."],
-    }
+    comparison = compared_with(prior, sr_sop_instance_uid="2.25.5")
     with writing(parts.engine) as session:
         row = session.get(JobRow, job.job_id)
         row.result = {**row.result, "comparison": comparison}

@@ -273,7 +273,7 @@ def followed_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FollowedUp
     before = make_series(
         folder / "before",
         axes(shape=(SHAPE[0] // 2, *SHAPE[1:]), spacing_mm=(2.0, 1.2, 0.8)),
-        headers={"StudyDate": "20251102"},
+        headers={"StudyDate": "20251102", "StudyInstanceUID": "2.25.20251102"},
     )
     sr = {"kind": "sr", "file": "sr.dcm", "sop_instance_uid": "2.25.5"}
     seg = {"kind": "seg", "file": "seg.dcm"}

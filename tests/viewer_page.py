@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import FloatRect, Page
 
 PATIENCE_MS = 240_000
 """Chromium without a graphics card, beside other tests, is slow."""
@@ -82,7 +82,7 @@ _ON_SCREEN = (
   return { box: [box.x, box.y, box.width, box.height], points };
 }"""
 )
-_HIDE = """() => {
+_TOGGLE = """() => {
   const { segmentationService, viewportGridService } = window.services;
   const viewportId = viewportGridService.getActiveViewportId();
   for (const each of segmentationService.getSegmentationRepresentations(viewportId)) {
@@ -176,20 +176,40 @@ class ViewerPage:
             self._settle()
 
     def overlay(self, decoded: DecodedSlice) -> "Overlay":
-        """Look at the pixels of the screen with and without the segmentation.
+        """Look at the pixels of the screen with and without the segmentation, and with it again.
 
-        Hides it: call this last.
+        Whatever else comes or goes meanwhile (a message of the viewer, a tip under the mouse, a
+        picture that is still being drawn) makes the first and the last differ: then it is done
+        again.
         """
+        self.page.mouse.move(1, 1)
         marked = np.flatnonzero(decoded.labels).tolist()
         told = self.page.evaluate(_ON_SCREEN, [decoded.image_id, decoded.labels.shape[1], marked])
         x, y, width, height = told["box"]
-        clip = {"x": x, "y": y, "width": width, "height": height}
-        shown = _pixels(self.page.screenshot(clip=clip))
-        self.page.evaluate(_HIDE)
-        self._settle()
-        hidden = _pixels(self.page.screenshot(clip=clip))
-        changed = np.abs(shown.astype(int) - hidden).max(axis=2) > 12
-        return Overlay(changed=changed, points=np.array(told["points"]))
+        clip: FloatRect = {"x": x, "y": y, "width": width, "height": height}
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while True:
+            shown = self._look(clip)
+            self.page.evaluate(_TOGGLE)
+            hidden = self._look(clip)
+            self.page.evaluate(_TOGGLE)
+            again = self._look(clip)
+            changed = _differ(shown, hidden)
+            if changed.any() and not _differ(shown, again).any():
+                return Overlay(changed=changed, points=np.array(told["points"]))
+            assert time.monotonic() < deadline, "the picture of the viewer does not stay the same"
+
+    def _look(self, clip: FloatRect) -> NDArray[np.uint8]:
+        """Picture of a part of the screen, as soon as it stands still."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        before = None
+        while True:
+            self._settle()
+            now = _pixels(self.page.screenshot(clip=clip))
+            if before is not None and not _differ(before, now).any():
+                return now
+            assert time.monotonic() < deadline, "the picture of the viewer does not stand still"
+            before = now
 
     def _segmentations(self) -> Sequence[str]:
         found: list[str] = self.page.evaluate(
@@ -257,6 +277,10 @@ def _slice_of(told: dict[str, Any]) -> DecodedSlice:
         image_id=told["source"],
         labels=labels.reshape(told["rows"], told["columns"]),
     )
+
+
+def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(one.astype(int) - other).max(axis=2) > 12)
 
 
 def _pixels(picture: bytes) -> NDArray[np.uint8]:

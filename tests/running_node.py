@@ -116,7 +116,7 @@ class RunningNode:
         }
         files = {
             "node.yaml": own | dict(node),
-            "peers.yaml": {"peers": [peer.model_dump() for peer in peers]},
+            "peers.yaml": {"peers": [peer.model_dump(exclude_defaults=True) for peer in peers]},
             "routing.yaml": {"rules": [dict(rule) for rule in rules]},
         }
         for name, content in files.items():

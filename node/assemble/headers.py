@@ -22,6 +22,9 @@ from node.domain.study import InstanceRef, Series, Study
 from node.storage.instances import ReceivedInstance
 from node.storage.spool import check_uid
 
+IMAGE_MODALITIES = ("CT", "MR")
+"""Of images that are analysed."""
+
 ATTRIBUTES = (
     "AcquisitionNumber",
     "BodyPartExamined",
@@ -173,7 +176,8 @@ def read_series(instances: Iterable[ReceivedInstance | InstanceRef | Path]) -> S
     Parameters
     ----------
     instances : iterable of ReceivedInstance, InstanceRef or Path
-        In the order of receipt; the study's calling AE title is that of the last one.
+        In the order of receipt. The study's calling AE title is that of the last image: a reader's
+        outline that comes from elsewhere must not lead to another rule.
 
     Raises
     ------
@@ -184,11 +188,13 @@ def read_series(instances: Iterable[ReceivedInstance | InstanceRef | Path]) -> S
     """
     headers: list[Header] = []
     problems: list[Problem] = []
-    calling_ae_title = ""
+    sender, sender_of_images = "", ""
     for item in instances:
         source: Path | InstanceRef
         if isinstance(item, ReceivedInstance):
-            source, calling_ae_title = item.instance, item.calling_ae_title
+            source, sender = item.instance, item.calling_ae_title
+            if item.modality in IMAGE_MODALITIES:
+                sender_of_images = sender
         else:
             source = item
         try:
@@ -206,7 +212,7 @@ def read_series(instances: Iterable[ReceivedInstance | InstanceRef | Path]) -> S
         )
     if problems:
         raise InputRejected(problems)
-    return group_headers(headers, calling_ae_title=calling_ae_title)
+    return group_headers(headers, calling_ae_title=sender_of_images or sender)
 
 
 def group_headers(headers: Iterable[Header], *, calling_ae_title: str = "") -> Study:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from node.assemble.conditions import failed_conditions
+from node.assemble.headers import IMAGE_MODALITIES
 from node.assemble.own import is_own
 from node.assemble.roles import bind_roles
 from node.assemble.validate import SOP_CLASSES
@@ -162,7 +163,7 @@ def _unfit(series: Series) -> Problem | None:
     image_type = series.attributes.get("ImageType", "").upper().split("\\")
     if is_own(series):
         return _reason(series, "own-result", "a result of this node", "images of a scanner")
-    if series.modality not in ("CT", "MR"):
+    if series.modality not in IMAGE_MODALITIES:
         found = f"modality {series.modality or 'missing'}"
         return _reason(series, "other-modality", found, "CT or MR")
     if series.instances[0].sop_class_uid not in SOP_CLASSES:

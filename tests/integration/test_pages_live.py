@@ -1,5 +1,6 @@
 """A whole node and its page in Chromium: a study is watched, read, judged, brought and sent again.
 
+The information system hears of it once; what readers send from their own workstation is heard.
 Screenshots are kept in ``build/page-pictures``.
 """
 
@@ -10,18 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from factories_images import checked_series
+from factories_opinions import write_human_seg, write_rejection
+from factories_report import SeriesOnDisk
+from hl7apy.consts import VALIDATION_LEVEL
+from hl7apy.parser import parse_message
+from judges_dicom import decode_with_dcmqi
 from peers_dcmtk import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from playwright.sync_api import Browser, Page, expect
+from receivers import MllpReceiver, mllp_receiver
 from running_node import QUICK, RunningNode, find_models_dir
+from typer.testing import CliRunner
 from web_browser import PATIENCE_MS, chromium, keep_picture, logged_in
 
-from node.domain.feedback import FeedbackKind
+from node.cli.app import app
+from node.config.settings import Hl7, Peer
+from node.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from node.domain.role import Role
 from node.emulate.phantom import WrittenSeries, write_case
 from node.jobs.state import JobEvent, JobState
 from node.storage.accounts import AccountStore
 from node.storage.feedback import FeedbackStore
+from node.volume.read import read_volume
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +51,7 @@ class Site:
     address : str
         Of the page.
     orthanc : Orthanc
+    ris : MllpReceiver
     study : WrittenSeries
     stages_seen : tuple of str
         States of the study that its page showed, without a person doing anything.
@@ -47,6 +60,7 @@ class Site:
     node: RunningNode
     address: str
     orthanc: Orthanc
+    ris: MllpReceiver
     study: WrittenSeries
     states_seen: tuple[str, ...]
 
@@ -57,6 +71,18 @@ class Site:
     @property
     def path(self) -> str:
         return f"/studies/{self.study.study_instance_uid}"
+
+    def result(self, kind: str) -> Path:
+        """A result as it lies on the node's disk."""
+        (job,) = self.node.jobs(self.study.study_instance_uid)
+        sent = self.node.parts.ledger.deliveries(job.job_id)
+        (path,) = {each.path for each in sent if each.kind == kind}
+        return path
+
+    def said(self) -> tuple[Feedback, ...]:
+        """What was said of the study, the latest first."""
+        store = FeedbackStore(self.node.parts.engine)
+        return store.list(study=self.study.study_instance_uid)
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +95,18 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     port = free_port()
-    with running_orthanc(folder / "orthanc", extra=OPEN) as orthanc:
+    with running_orthanc(folder / "orthanc", extra=OPEN) as orthanc, mllp_receiver() as ris:
         peer = orthanc.peer.model_copy(update={"name": "pacs"})
         node = RunningNode(
             folder / "node",
             models_dir=find_models_dir(),
-            peers=[peer],
+            peers=[peer, Peer(name="ris", port=ris.port, hl7=Hl7())],
             rules=[
                 {
                     "name": "brain",
                     "match": {"modality": ["MR"], "calling_ae": ["MR1"]},
                     "bundle": "brain-t1ce",
-                    "destinations": ["pacs"],
+                    "destinations": ["pacs", "ris"],
                 }
             ],
             node={**QUICK, "web": {"enabled": True, "port": port}},
@@ -96,7 +122,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
             ) as page:
                 node.send(study.paths, calling_ae="MR1")
                 seen = watch(page, node, study.study_instance_uid)
-            yield Site(node=node, address=address, orthanc=orthanc, study=study, states_seen=seen)
+            yield Site(
+                node=node,
+                address=address,
+                orthanc=orthanc,
+                ris=ris,
+                study=study,
+                states_seen=seen,
+            )
         finally:
             node.close()
 
@@ -157,6 +190,17 @@ def test_the_study_was_seen_on_its_way(site: Site, page: Page) -> None:
     page.goto("/")
     page.get_by_role("heading", name="Overview").wait_for()
     keep_picture(page, "overview")
+
+
+def test_the_information_system_was_told_once(site: Site) -> None:
+    (text,) = site.ris.messages
+    message = parse_message(text, validation_level=VALIDATION_LEVEL.STRICT)
+    assert message.validate()
+    told = [each for each in text.split("\r") if each.startswith("OBX")]
+    (job,) = site.node.jobs(site.study.study_instance_uid)
+    (lesion,) = job.result["lesions"]
+    volumes = [segment.split("|")[5] for segment in told if "Volume" in segment.split("|")[3]]
+    assert [float(each) for each in volumes] == [pytest.approx(lesion["volume_ml"], abs=0.01)]
 
 
 def test_a_chinese_reader_sees_chinese(browser: Browser, site: Site) -> None:
@@ -247,3 +291,52 @@ def test_files_are_handed_in(page: Page, site: Site, tmp_path: Path) -> None:
     received = site.node.parts.store.received_of(study.study_instance_uid)
     assert len(received) == 23
     assert {item.calling_ae_title for item in received} == {"WEB_UPLOAD"}
+
+
+def test_an_outline_from_a_workstation_is_measured_and_shown(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    """The reader's outline is the reference mask; dcmqi decodes the node's."""
+    truth = site.study.mask_of(site.study.source_uids)
+    folder = site.study.paths[0].parent
+    series = SeriesOnDisk(paths=site.study.paths, volume=read_volume(checked_series(folder)))
+    write_human_seg(tmp_path / "reader.dcm", series, [truth])
+    site.node.send([tmp_path / "reader.dcm"], calling_ae="READER")
+
+    def heard() -> list[Feedback]:
+        return [each for each in site.said() if each.opinion.source is FeedbackSource.SEG]
+
+    site.node.wait_for(heard, "the outline of the reader", 120)
+    (kept,) = heard()
+    assert (kept.opinion.kind, kept.opinion.author) == (
+        FeedbackKind.CORRECTED_MASK,
+        "Reader^Anna",
+    )
+    seg = site.result("seg")
+    own, _ = decode_with_dcmqi(seg, tmp_path / "dcmqi", site.study.geometry)
+    expected = 2 * (truth & (own > 0)).sum() / (truth.sum() + (own > 0).sum())
+    assert kept.opinion.outline is not None
+    assert kept.opinion.outline.dice == pytest.approx(expected, abs=1e-6)
+    page.goto(site.path)
+    said = page.locator("#lesion-1 .said").filter(has_text="Reader")
+    expect(said).to_contain_text(f"Dice {expected:.2f}")
+    keep_picture(page, "study-corrected")
+    listed = CliRunner().invoke(
+        app, ["--config", str(site.node.config_dir), "feedback", "list", "--json"]
+    )
+    assert listed.exit_code == 0, listed.output
+    assert "corrected-mask" in listed.stdout
+    assert len(site.node.jobs(site.study.study_instance_uid)) == 1  # it makes no new work
+
+
+def test_a_rejection_note_of_the_archive_is_heard(page: Page, site: Site, tmp_path: Path) -> None:
+    seg = site.result("seg")
+    write_rejection(tmp_path / "note.dcm", [seg])
+    site.node.send([tmp_path / "note.dcm"], calling_ae="READER")
+    site.node.wait_for(
+        lambda: FeedbackKind.REJECTION in {each.opinion.kind for each in site.said()},
+        "the rejection",
+        120,
+    )
+    page.goto("/evaluation")
+    expect(page.locator("main")).to_contain_text("Rejected")

@@ -35,6 +35,7 @@ ENTRY = Entry(path="/evaluation", title=mark("Evaluation"))
 
 WIDTH, HEIGHT, SIDE = 560.0, 160.0, 240.0
 MAXIMUM_JOBS = 2000
+LATEST_JOBS = 100
 SEED = 20261122
 """Of the bootstrap: the same readings give the same intervals."""
 
@@ -47,7 +48,7 @@ def show_evaluation(request: Request, bundle: str = "") -> Response:
     names = list(dict.fromkeys(entry.partition("/")[0] for entry in entries))
     if bundle and bundle not in names:
         raise PageFault(HTTPStatus.NOT_FOUND)
-    chosen = bundle or _busiest(services, names)
+    chosen = bundle or _latest_used(services, names)
     said = [
         each
         for each in FeedbackStore(services.engine).list()
@@ -92,8 +93,8 @@ def _jobs(services: Services, bundle: str) -> list[Job]:
     return [job for job in jobs if job.bundle.partition("/")[0] == bundle]
 
 
-def _busiest(services: Services, names: list[str]) -> str:
-    """The bundle of the latest job; the first one where there is none."""
-    latest = services.ledger.list(limit=1)
-    used = latest[0].bundle.partition("/")[0] if latest else ""
-    return used if used in names else next(iter(names), "")
+def _latest_used(services: Services, names: list[str]) -> str:
+    """The bundle of the latest job that had one; the first bundle where there is none."""
+    jobs = services.ledger.list(limit=LATEST_JOBS)  # a study that no rule wants has no bundle
+    used = [job.bundle.partition("/")[0] for job in jobs]
+    return next((name for name in [*used, *names] if name in names), "")

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 from factories_images import edit_files, only_series
@@ -90,6 +91,14 @@ def test_received_instances_keep_their_reference_and_sender(tmp_path):
     assert study.calling_ae_title == "MR2"
     assert study.study_instance_uid == written.study_instance_uid
     assert {item.sha256 for item in study.series[0].instances} == {"ab" * 32}
+
+
+def test_the_sender_is_that_of_the_images_not_of_what_was_said_about_them(tmp_path):
+    written = write_case("brain2", tmp_path)
+    images = [received(path, "MR1") for path in written.paths]
+    outline = replace(received(written.paths[0], "READER"), modality="SEG")
+    assert read_series([*images, outline]).calling_ae_title == "MR1"
+    assert read_series([outline]).calling_ae_title == "READER"
 
 
 def test_two_series_are_kept_apart(tmp_path):

@@ -318,6 +318,7 @@ def test_an_outline_from_a_workstation_is_measured_and_shown(
     assert kept.opinion.outline is not None
     assert kept.opinion.outline.dice == pytest.approx(expected, abs=1e-6)
     page.goto(site.path)
+    page.locator("#current[data-ready]").wait_for()
     said = page.locator("#lesion-1 .said").filter(has_text="Reader")
     expect(said).to_contain_text(f"Dice {expected:.2f}")
     keep_picture(page, "study-corrected")

@@ -62,7 +62,9 @@ def search_genes(objective: Objective, *, seed: int) -> None:
         try:
             population = [
                 individual_type(encode(genome, objective.count))
-                for genome in list_seeds(objective.count, settings.population)
+                for genome in list_seeds(
+                    objective.count, settings.population, smooth=settings.smooth_seeds
+                )
             ]
             population += toolbox.population(n=settings.population - len(population))
             _judge(population, toolbox)
@@ -79,15 +81,15 @@ def search_genes(objective: Objective, *, seed: int) -> None:
             history.append({**objective.trace[-1], "generation": float(len(history))})
 
 
-def list_seeds(count: int, population: int) -> list[Genome]:
+def list_seeds(count: int, population: int, *, smooth: bool = True) -> list[Genome]:
     """Return the SVMs on all ``count`` features that a first generation holds.
 
-    They are the default SVM and the ``LADDER``, as far as they fill no more than half of the
-    population: the other half brings the masks that a search needs.
+    They are the default SVM and, if ``smooth``, the ``LADDER``, as far as they fill no more than
+    half of the population: the other half brings the masks that a search needs.
     """
     rungs = [
         Genome(kernel=kernel, log2_c=log2_c, log2_gamma=log2_gamma, columns=tuple(range(count)))
-        for kernel, log2_c, log2_gamma in LADDER
+        for kernel, log2_c, log2_gamma in (LADDER if smooth else ())
     ]
     return [make_default(count), *rungs][: population // 2]
 

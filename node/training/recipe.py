@@ -147,6 +147,9 @@ class ClassifierRecipe(_Frozen):
     ----------
     population, generations : int
         Of the genetic search; together they fix the number of evaluations.
+    smooth_seeds : bool
+        The first generation holds smooth SVMs on all features, see ``genetic_search``; false as in
+        bundles that were searched without them.
     folds : int
         Of the cross-validation by patient that gives the fitness.
     feature_charge : float
@@ -182,6 +185,7 @@ class ClassifierRecipe(_Frozen):
     """
 
     population: int = Field(40, ge=4)
+    smooth_seeds: bool = True
     generations: int = Field(20, ge=1)
     folds: int = Field(5, ge=2)
     feature_charge: float = 0.0005

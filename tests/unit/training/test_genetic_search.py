@@ -118,3 +118,8 @@ def test_history_tells_every_generation_and_never_falls():
     best = [row["best"] for row in history]
     assert best == sorted(best)
     assert all(np.isfinite(row["mean"]) for row in history)
+
+
+def test_without_smooth_seeds_the_default_svm_is_the_only_one_on_all_features():
+    (only,) = list_seeds(5, 40, smooth=False)
+    assert only == make_default(5)

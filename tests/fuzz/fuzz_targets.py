@@ -344,7 +344,7 @@ def fuzz_http(changes: Changes, _folder: Path) -> None:
     from node.bootstrap.http_service import _Handler
 
     class Handler(_Handler):
-        answers = {"/metrics": lambda: (200, "text/plain", b"x 1\n")}  # noqa: RUF012
+        answers = {"/metrics": lambda: (200, "text/plain", b"x 1\n")}  # noqa: RUF012 - never changed
 
     answer = BytesIO()
     sent = damage_bytes(_pick(changes, REQUESTS), changes)
@@ -401,7 +401,7 @@ JSON: tuple[Any, ...] = (
 class _AnsweringArchive(DimseArchive):
     """Answers every question with one damaged identifier."""
 
-    matches: list[Dataset] = []  # noqa: RUF012
+    matches: list[Dataset] = []  # noqa: RUF012 - a stand-in of one call
 
     def _find(self, _identifier: Dataset) -> list[Dataset]:
         return self.matches

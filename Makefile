@@ -9,11 +9,13 @@
 # make clean   remove .venv and what tools left behind
 #
 # PYTHON=python3.12 chooses the Python of the environment; ARGS=... is handed to pytest.
+# Tests run in as many processes as there are processors, at most 4; JOBS=0 runs them in one.
 
 PYTHON ?= python3
 VENV ?= .venv
 KEEP ?=
 ARGS ?=
+JOBS ?= logical
 BIN := $(VENV)/bin
 
 LOCKED := requirements/install.py pyproject.toml
@@ -45,8 +47,12 @@ lint: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Each process that runs acceptance tests keeps a node of its own: 1.5 GB. These tests are the long
+# ones and first by name: without order they would be last, since few of them fill a file.
+PARALLEL := --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: lint
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 # Two processes: each target is by itself, and two processors are what CI has.
 CASES ?= 100000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from factories_receive import storescu
 from factories_report import SeriesOnDisk, axes, make_labels, make_report, make_series
-from peers_dcmtk import free_port
+from free_ports import free_port
 
 from node.bootstrap.assembling import Assembler
 from node.bootstrap.hearing import Hearing

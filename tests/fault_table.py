@@ -1,6 +1,7 @@
 """The table of the fault matrix: what went in, what came out, what was lost or doubled."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -52,7 +53,20 @@ class Row:
         )
 
 
-ROWS = pytest.StashKey[list[Row]]()
+PROPERTY = "fault"
+"""The user property of a test report that a row travels in, also between processes."""
+
+
+def rows_in(reports: Iterable[pytest.TestReport]) -> list[Row]:
+    """The rows that tests left, file by file."""
+    rows = [
+        (report.nodeid.partition("::")[0], Row(**value))
+        for report in reports
+        if report.when == "teardown"
+        for name, value in report.user_properties
+        if name == PROPERTY
+    ]
+    return [row for _, row in sorted(rows, key=operator.itemgetter(0))]
 
 
 def lines_of(rows: Sequence[Row]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers_dcmtk import free_port
+from free_ports import free_port
 
 from node.config.settings import Peer
 

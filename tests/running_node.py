@@ -21,7 +21,7 @@ from uuid import uuid4
 import psutil
 import pytest
 import yaml
-from peers_dcmtk import free_port
+from free_ports import free_port
 
 from node.bootstrap.parts import Parts
 from node.config.load import load_settings

@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import FloatRect, Page
+from scipy.spatial import cKDTree
 
 PATIENCE_MS = 240_000
 """Chromium without a graphics card, beside other tests, is slow."""
 STEADY_LOOKS = 4
+LINE = 3
+"""Pixels of the screen that an outline may stand over."""
 
 _THUMBNAIL = '[data-cy^="study-browser-thumbnail"]'
 _IMAGE_IS_SHOWN = """() => {
@@ -176,27 +179,32 @@ class ViewerPage:
             self._settle()
 
     def overlay(self, decoded: DecodedSlice) -> "Overlay":
-        """Look at the pixels of the screen with and without the segmentation, and with it again.
+        """Look at the pixels of the screen with and without the segmentation, each of them twice.
 
         Whatever else comes or goes meanwhile (a message of the viewer, a tip under the mouse, a
-        picture that is still being drawn) makes the first and the last differ: then it is done
-        again.
+        picture that is still being drawn) makes two that should be the same differ: then it is
+        done again.
         """
         self.page.mouse.move(1, 1)
         marked = np.flatnonzero(decoded.labels).tolist()
-        told = self.page.evaluate(_ON_SCREEN, [decoded.image_id, decoded.labels.shape[1], marked])
+        columns = decoded.labels.shape[1]
+        corner = [0, 1, columns]  # and its neighbours in the row and in the column
+        told = self.page.evaluate(_ON_SCREEN, [decoded.image_id, columns, corner + marked])
+        (first, right, below), points = np.split(np.array(told["points"]), [len(corner)])
         x, y, width, height = told["box"]
         clip: FloatRect = {"x": x, "y": y, "width": width, "height": height}
         deadline = time.monotonic() + PATIENCE_MS / 1000
         while True:
-            shown = self._look(clip)
-            self.page.evaluate(_TOGGLE)
-            hidden = self._look(clip)
-            self.page.evaluate(_TOGGLE)
-            again = self._look(clip)
+            pictures = []
+            for _ in range(4):
+                pictures.append(self._look(clip))
+                self.page.evaluate(_TOGGLE)
+            shown, hidden, shown_again, hidden_again = pictures
             changed = _differ(shown, hidden)
-            if changed.any() and not _differ(shown, again).any():
-                return Overlay(changed=changed, points=np.array(told["points"]))
+            moved = _differ(shown, shown_again) | _differ(hidden, hidden_again)
+            if changed.any() and not moved.any():
+                diagonal = np.linalg.norm(right + below - 2 * first)
+                return Overlay(changed=changed, points=points, reach=float(diagonal) / 2)
             assert time.monotonic() < deadline, "the picture of the viewer does not stay the same"
 
     def _look(self, clip: FloatRect) -> NDArray[np.uint8]:
@@ -240,10 +248,13 @@ class Overlay:
     changed : ndarray of bool, shape (height, width)
     points : ndarray of float, shape (n, 2)
         x, y of the centre of every voxel that is marked, by the viewer's camera.
+    reach : float
+        From the centre of a voxel to its corner, in pixels of the screen.
     """
 
     changed: NDArray[np.bool_]
     points: NDArray[np.float64]
+    reach: float
 
     def covered(self) -> float:
         """Share of the marked voxels whose centre is drawn over."""
@@ -256,14 +267,12 @@ class Overlay:
             )
         )
 
-    def astray(self) -> int:
-        """Pixels of the screen that change further than a voxel from every marked voxel."""
-        steps = np.diff(np.unique(self.points[:, 0].round(2)))
-        margin = 2 + (float(steps.min()) if len(steps) else 1.0)
-        low, high = self.points.min(axis=0) - margin, self.points.max(axis=0) + margin
+    def astray(self) -> NDArray[np.intp]:
+        """x, y of the pixels of the screen that change outside of every marked voxel."""
         y, x = np.nonzero(self.changed)
-        outside = (x < low[0]) | (x > high[0]) | (y < low[1]) | (y > high[1])
-        return int(outside.sum())
+        pixels = np.stack([x, y], axis=1)
+        distances, _ = cKDTree(self.points).query(pixels)
+        return pixels[distances > self.reach + LINE]
 
 
 def _slice_of(told: dict[str, Any]) -> DecodedSlice:

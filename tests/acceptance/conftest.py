@@ -4,12 +4,14 @@ A worker takes ten seconds and more to load TensorFlow, so the node is shared. A
 it stopped does no harm: the next one starts it again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+import fault_table
 import pytest
-from fault_table import ROWS, Row, lines_of
-from peers_dcmtk import free_port
+from fault_table import Row
+from free_ports import free_port
 from running_node import RunningNode, find_models_dir
 
 from node.config.settings import Peer
@@ -25,27 +27,19 @@ def models_dir() -> Path:
     return find_models_dir()
 
 
-@pytest.fixture(scope="session")
-def fault_rows(pytestconfig: pytest.Config) -> list[Row]:
-    """The table of the fault matrix; printed at the end of the run."""
-    return pytestconfig.stash.setdefault(ROWS, [])
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print the counts of every fault at every stage."""
-    rows = config.stash.get(ROWS, [])
-    if rows:
-        terminalreporter.section("faults: studies in, results out")
-        for line in lines_of(rows):
-            terminalreporter.write_line(line)
+@pytest.fixture
+def fault_rows(record_property: Callable[[str, object], None]) -> Iterator[list[Row]]:
+    """Rows for the table of the fault matrix, which is printed at the end of the run."""
+    rows: list[Row] = []
+    yield rows
+    for row in rows:
+        record_property(fault_table.PROPERTY, asdict(row))
 
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """An archive that counts what it gets."""
-    with Archive(tmp_path_factory.mktemp("archive")) as running:
+    with Archive(tmp_path_factory.mktemp("archive"), port=free_port()) as running:
         yield running
 
 

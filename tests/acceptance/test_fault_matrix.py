@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from fault_table import Row
+from free_ports import free_port
 from held_stages import AS_MADE, HOLD, Bench
 from pydicom.uid import (
     Comprehensive3DSRStorage,
@@ -27,7 +28,7 @@ from spoiled_resources import database_locked, disk_full
 
 from node.config.settings import Peer
 from node.emulate.archive import OUT_OF_RESOURCES, Archive, Faults
-from node.emulate.commitment_desk import Commitment
+from node.emulate.commitment_desk import SUCCESS, Commitment
 from node.emulate.modality import send_files
 from node.jobs.job import DeliveryState
 from node.jobs.state import JobEvent, JobState
@@ -55,7 +56,7 @@ SEG, SR = str(SegmentationStorage), str(Comprehensive3DSRStorage)
 def sick_archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """An archive that commits to what it holds, and does all the rest wrong when told to."""
     folder = tmp_path_factory.mktemp("sick")
-    with Archive(folder, ae_title="SICK", commitment=Commitment.SAME) as running:
+    with Archive(folder, ae_title="SICK", port=free_port(), commitment=Commitment.SAME) as running:
         yield running
 
 
@@ -177,6 +178,38 @@ def test_a_dead_letter_tells_its_reason_and_is_delivered_once_after_a_retry(
     node.wait_for_end(study.study_instance_uid)
     wait_for_proof(bench, study.study_instance_uid)
     bench.conclude(study.study_instance_uid, fault=name, stage="sending", dead_lettered=1)
+
+
+@pytest.mark.parametrize("victim", ["dispatcher", "listener", "node", "SIGTERM"])
+def test_a_commitment_that_was_asked_for_before_a_fault_is_heard_after_it(
+    bench: Bench, victim: str
+) -> None:
+    node, study, desk = bench.node, bench.make_study(), bench.archive.desk
+    known = len(desk.asked)
+    desk.mode = Commitment.LATER
+    try:
+        node.send(study.paths)
+        job = node.wait_for_end(study.study_instance_uid)
+        sent = {each.sop_instance_uid for each in node.parts.ledger.deliveries(job.job_id)}
+        node.wait_for(
+            lambda: sent <= {uid for asked in desk.asked[known:] for _, uid in asked.objects},
+            "a request for commitment",
+            JOB_S,
+        )
+        if victim == "SIGTERM":
+            assert node.terminate() == 0
+        else:
+            node.kill(victim)
+        if victim in ("node", "SIGTERM"):
+            node.start()
+        node.wait_until_whole()
+        for asked in desk.asked[known:]:
+            assert desk.report(asked, host="127.0.0.1", port=node.port) == SUCCESS
+        wait_for_proof(bench, study.study_instance_uid)
+    finally:
+        desk.mode = Commitment.SAME
+    fault = victim if victim == "SIGTERM" else f"SIGKILL {victim}"
+    bench.conclude(study.study_instance_uid, fault=fault, stage="awaiting commitment")
 
 
 # -- disk and database, at every stage -------------------------------------------------------------

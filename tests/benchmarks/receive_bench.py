@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pydicom
+from free_ports import free_port
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -150,9 +150,7 @@ def count_large_files(folder: Path) -> int:
 @contextmanager
 def running(peer: Peer, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
     """Start a server, wait until its port answers, stop it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         peer.command(folder, port),
         env=ENVIRONMENT,

@@ -80,6 +80,7 @@ class Outcome:
     killed: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     memory: str = ""
+    leaks: list[str] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
@@ -102,7 +103,8 @@ class Outcome:
             ("minutes", f"{self.seconds / 60:.1f}"),
         ]
         lines = ["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)]
-        return "\n".join([*lines, "", self.memory])
+        told = ["", f"memory grows: {', '.join(self.leaks)}"] if self.leaks else []
+        return "\n".join([*lines, "", self.memory, *told])
 
 
 class Results:
@@ -311,6 +313,7 @@ class Soak:
         outcome.done_again = sum(job.attempts > 1 for job in delivered)
         outcome.objects_sent_again = self.results.sent_again()
         outcome.memory = self.sizes.table()
+        outcome.leaks = self.sizes.leaks()
 
     def _tell(self, what: str) -> None:
         done = f"{self.results.whole()} of {self.plan.studies} done"
@@ -325,7 +328,7 @@ def prepared(plan: Plan, folder: Path) -> Iterator[Soak]:
 
 
 def main() -> int:
-    """Soak and print; exits with 1 when a study was lost or doubled."""
+    """Soak and print; exits with 1 when a study was lost or doubled, or memory grows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--senders", type=int, default=8)
@@ -349,7 +352,7 @@ def main() -> int:
     print(f"\n{outcome}")
     if options.out:
         options.out.write_text(f"{outcome}\n")
-    return int(bool(outcome.lost or outcome.doubled or outcome.dead_letters))
+    return int(bool(outcome.lost or outcome.doubled or outcome.dead_letters or outcome.leaks))
 
 
 if __name__ == "__main__":

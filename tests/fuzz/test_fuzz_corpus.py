@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from factories_receive import make_ct, write_file
 from fuzz_bounds import peak_bytes
+from fuzz_pieces import damage
 from fuzz_seeds import association_request, seed_study
 from fuzz_targets import PEER, _AnsweringArchive
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 
-from node.assemble import prompt_rtstruct, prompt_sr, prompts, validate
+from node.assemble import planes, prompt_rtstruct, prompt_sr, prompts, validate
 from node.assemble.folder import scan_folder
 from node.assemble.headers import group_headers, read_header
 from node.assemble.inner_point import MarkedPlane, locate_planes
@@ -26,7 +27,13 @@ from node.dicom import file_limits, seg_frames
 from node.dicom.commitment import InvalidCommitment, read_report
 from node.domain.errors import InputRejected
 from node.query.found import StudyKeys
-from node.receive.request_limits import MAXIMUM_CONTEXTS, MAXIMUM_SYNTAXES, too_much_in
+from node.receive.file_meta import PREAMBLE
+from node.receive.request_limits import (
+    MAXIMUM_CONTEXTS,
+    MAXIMUM_SYNTAXES,
+    MAXIMUM_USER_ITEMS,
+    too_much_in,
+)
 from node.volume.read import read_volume
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -118,6 +125,10 @@ def _context(syntaxes: int) -> bytes:
     return b"\x20\0" + struct.pack(">H", len(inner)) + inner
 
 
+def _user_information(items: int) -> bytes:
+    return b"\x50\0" + struct.pack(">H", 4 * items) + b"\x54\0\0\0" * items
+
+
 @pytest.mark.parametrize(
     ("items", "told"),
     [
@@ -125,7 +136,8 @@ def _context(syntaxes: int) -> bytes:
         (_context(1) * (MAXIMUM_CONTEXTS + 1), "presentation contexts"),
         (_context(MAXIMUM_SYNTAXES), ""),
         (_context(MAXIMUM_SYNTAXES + 1), "transfer syntaxes"),
-        (b"\x50\0" + struct.pack(">H", 4 * 600) + b"\x54\0\0\0" * 600, "user information"),
+        (_user_information(MAXIMUM_USER_ITEMS), ""),
+        (_user_information(MAXIMUM_USER_ITEMS + 1), "user information"),
     ],
 )
 def test_a_request_is_counted_before_it_is_decoded(items: bytes, told: str) -> None:
@@ -160,10 +172,31 @@ def test_too_many_contours_points_and_items_are_ignored(monkeypatch: pytest.Monk
     for reason in ("at most 3 are taken", "more than 5 content items", "at most 255"):
         assert reason in told
     monkeypatch.undo()
+    monkeypatch.setattr(prompt_rtstruct, "MAXIMUM_CONTOURS", 0)
+    monkeypatch.setattr(prompt_sr, "MAXIMUM_CONTOURS", 0)
+    told = " ".join(problem.found for problem in read_prompts(series, study.series).ignored)
+    assert "contours, at most 0 are taken" in told
+    assert "graphics, at most 0 are taken" in told
+    monkeypatch.undo()
     monkeypatch.setattr(prompts, "MAXIMUM_PROMPTS", 1)
     assert len(read_prompts(series, study.series).prompts) == 1
     monkeypatch.setattr(prompts, "MAXIMUM_REGIONS", 0)
     assert not read_prompts(series, study.series).prompts
+
+
+def test_an_object_of_too_many_frames_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enhanced = seed_study().enhanced
+    path = tmp_path / "enhanced.dcm"
+    path.write_bytes(PREAMBLE + damage(enhanced.meta, ()) + damage(enhanced.body, ()))
+    (series,) = group_headers([read_header(path)]).series
+    frames = len(check_series(series, minimum_slices=1).slices)
+    monkeypatch.setattr(planes, "MAXIMUM_FRAMES", frames - 1)
+    with pytest.raises(InputRejected) as refused:
+        check_series(series, minimum_slices=1)
+    told = {(problem.code, problem.found) for problem in refused.value.problems}
+    assert told == {("too-large", f"{frames} frames, at most {frames - 1} are taken")}
 
 
 def test_a_volume_beyond_the_limit_is_refused_before_it_is_made(

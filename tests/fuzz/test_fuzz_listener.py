@@ -55,7 +55,7 @@ def _attack(port: int, chance: random.Random, *, damage_request: bool) -> None:
                 connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
-        except (ConnectionError, TimeoutError):  # the listener ended it first, as it may
+        except OSError:  # the listener ended it first, as it may, also before the shutdown
             return
 
 

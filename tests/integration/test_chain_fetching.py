@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from factories_arrival import EVERY_MR
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import running_orthanc
 from small_study import write_small_study
 

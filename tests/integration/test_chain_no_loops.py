@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from factories_report import make_labels, make_report
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
 from pydicom.uid import generate_uid

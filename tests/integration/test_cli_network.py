@@ -1,9 +1,9 @@
 """``onconode echo`` and ``onconode send`` against an archive on a real socket."""
 
-import socket
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from receivers import fhir_server, mllp_receiver
@@ -57,12 +57,6 @@ def write_objects(folder: Path, count: int) -> list[str]:
         dataset.save_as(folder / f"{i}.dcm", enforce_file_format=True)
         uids.append(str(dataset.SOPInstanceUID))
     return uids
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def test_echo_by_name_and_by_address(onconode, archive):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from factories_config import PACS, RULE, write_config
 from factories_receive import associated, wait_until
-from peers_dcmtk import free_port, wait_for_port
+from free_ports import free_port
+from peers_dcmtk import wait_for_port
 from pydicom.uid import ExplicitVRLittleEndian
 from small_study import write_small_study
 from test_chain_assembling import receive

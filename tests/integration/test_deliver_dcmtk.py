@@ -6,7 +6,8 @@ import time
 
 import pytest
 from factories_report import axes, make_labels, make_report, make_series
-from peers_dcmtk import free_port, running_storescp
+from free_ports import free_port
+from peers_dcmtk import running_storescp
 from pydicom import dcmread
 from pynetdicom import AE, build_context, evt
 

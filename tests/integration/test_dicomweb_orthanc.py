@@ -1,9 +1,11 @@
 """Orthanc's DICOMweb plug-in: results by STOW-RS, questions by QIDO-RS, objects by WADO-RS."""
 
 from collections.abc import Iterator
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
+from dicomweb_client.web import DICOMwebClient
 from factories_receive import (
     ROOT,
     SERIES,
@@ -13,7 +15,7 @@ from factories_receive import (
     running_listener,
     write_file,
 )
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
 
@@ -23,6 +25,7 @@ from node.config.settings import DeliverSettings, DicomWeb, Peer, Settings
 from node.deliver.outbox import deliver_batch
 from node.deliver.proof import Presence
 from node.deliver.stow import store_objects
+from node.deliver.web_client import open_client
 from node.domain.errors import TryLater
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.state import JobState
@@ -160,6 +163,20 @@ def test_missing_objects_come_to_the_nodes_listener(tmp_path: Path, peer: Peer) 
     assert {each.calling_ae_title for each in received} == {"ORTHANC"}
 
 
+def test_all_pages_of_an_answer_are_read(
+    tmp_path: Path, orthanc: Orthanc, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orthanc gives all at once unless it is asked for a page: so each question asks for one."""
+    for path in files(tmp_path):
+        orthanc.add_file(path)
+    whole = DICOMwebClient.search_for_instances
+    monkeypatch.setattr(DICOMwebClient, "search_for_instances", partialmethod(whole, limit=2))
+    client = open_client(peer, SETTINGS)
+    assert len(client.search_for_instances(STUDY, SERIES)) == 2
+    found = WebArchive(peer=peer, settings=SETTINGS).find_instances(STUDY, SERIES)
+    assert sorted(each.sop_instance_uid for each in found) == UIDS
+
+
 def test_a_peer_that_is_away_is_tried_later(tmp_path: Path) -> None:
     web = DicomWeb(url=f"http://127.0.0.1:{free_port()}/dicom-web")
     gone = Peer(name="gone", ae_title="GONE", dicomweb=web)
@@ -173,5 +190,5 @@ def test_a_path_that_is_no_dicomweb_is_told(tmp_path: Path, orthanc: Orthanc) ->
     web = DicomWeb(url=f"http://127.0.0.1:{orthanc.http_port}/system")
     wrong = Peer(name="wrong", ae_title="WRONG", dicomweb=web)
     (outcome,) = store_objects(files(tmp_path)[:1], peer=wrong, settings=SETTINGS)
-    assert (outcome.accepted, outcome.retry) == (False, False)
+    assert (outcome.accepted, outcome.retry, outcome.refused) == (False, True, False)
     assert "HTTP 404" in outcome.detail

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from certificates import Authority, make_authority
 from factories_receive import listener_settings, running_listener
-from peers_dcmtk import free_port, running_storescp
+from free_ports import free_port
+from peers_dcmtk import running_storescp
 from peers_orthanc import running_orthanc
 from pydicom import dcmread
 from pydicom.uid import (

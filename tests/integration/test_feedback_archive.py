@@ -5,7 +5,7 @@ from pathlib import Path
 
 from delivered_study import delivered_study
 from factories_opinions import write_human_seg
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import running_orthanc
 
 from node.bootstrap.asking_feedback import FeedbackAsker

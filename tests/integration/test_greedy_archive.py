@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from node.config.settings import DeliverSettings, Peer
 from node.deliver import association
 from node.deliver.c_echo import echo
 from node.domain.errors import TryLater
-from node.query import c_get
+from node.query import c_find, c_get
 from node.query.c_find import STUDY_ROOT_FIND
 from node.query.c_get import STUDY_ROOT_GET
 from node.query.dimse import DimseArchive
-from node.query.found import Wanted
+from node.query.found import QueryRefused, Wanted
 
 SETTINGS = DeliverSettings(acse_timeout_s=60, dimse_timeout_s=60)
 LONG = 100_000
@@ -32,7 +33,8 @@ class Greedy:
 
     def __init__(self) -> None:
         self.objects: list[Dataset] = []
-        self.match = Dataset()
+        self.match, self.matches = Dataset(), 1
+        self.asked: list[list[str]] = []
         entity = AE(ae_title="GREEDY")
         entity.add_supported_context(STUDY_ROOT_FIND)
         entity.add_supported_context(STUDY_ROOT_GET)
@@ -45,9 +47,11 @@ class Greedy:
         self.peer = Peer(name="greedy", ae_title="GREEDY", port=self.server.server_address[1])
 
     def _find(self, _event: evt.Event) -> Iterator[tuple[int, Dataset]]:
-        yield 0xFF00, self.match
+        for _ in range(self.matches):
+            yield 0xFF00, self.match
 
-    def _get(self, _event: evt.Event) -> Iterator[object]:
+    def _get(self, event: evt.Event) -> Iterator[object]:
+        self.asked.append(list(event.identifier.get("SOPInstanceUID", [])))
         yield len(self.objects)
         for each in self.objects:
             each.file_meta = FileMetaDataset()
@@ -75,6 +79,18 @@ def test_counts_are_of_what_arrived(tmp_path: Path, greedy: Greedy, archive: Dim
     assert all(path.is_file() for path in fetched.paths)
 
 
+def test_many_objects_are_asked_for_in_batches_and_each_counts_once(
+    tmp_path: Path, greedy: Greedy, archive: DimseArchive
+) -> None:
+    greedy.objects = [make_ct(1), make_ct(2)]  # with each batch
+    uids = tuple(f"{ROOT}.3.{number}" for number in range(1, 251))
+    wanted = Wanted(study_instance_uid=STUDY, series_instance_uid=SERIES, sop_instance_uids=uids)
+    fetched = archive.get(wanted, tmp_path)
+    assert [len(asked) for asked in greedy.asked] == [100, 100, 50]
+    assert tuple(uid for asked in greedy.asked for uid in asked) == uids
+    assert (fetched.completed, fetched.failed) == (2, 0)
+
+
 def test_objects_beyond_the_number_are_refused_and_count_as_failed(
     tmp_path: Path, greedy: Greedy, archive: DimseArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +109,18 @@ def test_an_object_beyond_the_size_ends_the_association(
     with pytest.raises(TryLater):
         archive.get(SERIES_WANTED, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{ROOT}.3.1.dcm"]
+
+
+def test_matches_beyond_the_number_are_not_waited_for(greedy: Greedy) -> None:
+    greedy.match.StudyInstanceUID = STUDY
+    greedy.matches = 5
+    question = Dataset()
+    question.QueryRetrieveLevel, question.StudyInstanceUID = "STUDY", STUDY
+    ask = {"calling_ae_title": "ONCONODE", "settings": SETTINGS}
+    assert len(c_find.find(greedy.peer, question, **ask, maximum_matches=5)) == 5
+    with pytest.raises(QueryRefused, match="more than 4 matches; ask for less"):
+        c_find.find(greedy.peer, question, **ask, maximum_matches=4)
+    assert signature(c_find.find).parameters["maximum_matches"].default == c_find.MAXIMUM_MATCHES
 
 
 def test_a_match_beyond_the_size_ends_the_association(

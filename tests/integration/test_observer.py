@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 from factories_receive import ROOT, STUDY, associated, encode, make_ct, send_bytes
-from peers_dcmtk import free_port
+from free_ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from pynetdicom.sop_class import Verification
 

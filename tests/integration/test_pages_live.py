@@ -14,10 +14,10 @@ import pytest
 from factories_images import checked_series
 from factories_opinions import write_human_seg, write_rejection
 from factories_report import SeriesOnDisk
+from free_ports import free_port
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from judges_dicom import decode_with_dcmqi
-from peers_dcmtk import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from playwright.sync_api import Browser, Page, expect
 from receivers import MllpReceiver, mllp_receiver

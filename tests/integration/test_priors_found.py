@@ -10,7 +10,7 @@ import pytest
 from factories_exams import FIRST_DAY, NEXT_DAY, OUTLINER, Exam, finish_exam, headers_of
 from factories_ledger import queue_job
 from factories_receive import listener_settings
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from tools import require_tool
 

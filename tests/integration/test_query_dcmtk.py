@@ -17,7 +17,8 @@ from factories_receive import (
     running_listener,
     write_file,
 )
-from peers_dcmtk import free_port, wait_for_port
+from free_ports import free_port
+from peers_dcmtk import wait_for_port
 from tools import require_dcmtk
 
 from node.cli import main
@@ -94,6 +95,35 @@ def test_move_a_study_to_the_node(tmp_path: Path, archive: DimseArchive, node_po
     with running_listener(tmp_path, settings=settings) as running:
         fetched = archive.move(Wanted(study_instance_uid=STUDY), destination_ae_title="ONCONODE")
         assert (fetched.completed, fetched.failed) == (3, 0)
+        assert len(running.store.received_of(STUDY)) == 3
+
+
+def test_movescu_has_a_study_moved_to_the_node(tmp_path: Path, peer: Peer, node_port: int) -> None:
+    """Somebody else, at a workstation, sends what an archive has to the node."""
+    settings = listener_settings().model_copy(update={"port": node_port})
+    with running_listener(tmp_path, settings=settings) as running:
+        asked = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={STUDY}")
+        titles = ("-aet", "WORKSTATION", "-aec", peer.ae_title, "-aem", "ONCONODE")
+        moved = run_dcmtk("movescu", "-v", "-S", *titles, *asked, "127.0.0.1", peer.port)
+        assert "Received Final Move Response (Success)" in moved.stdout
+        received = running.store.received_of(STUDY)
+    assert sorted(each.instance.sop_instance_uid for each in received) == UIDS
+    assert {each.calling_ae_title for each in received} == {peer.ae_title}
+
+
+def test_more_objects_than_one_question_can_name(
+    tmp_path: Path, archive: DimseArchive, node_port: int
+) -> None:
+    """2,000 UIDs need 120 KB; in explicit VR a list of UIDs has at most 64."""
+    lost = tuple(f"{ROOT}.9.{'7' * 28}.{number}" for number in range(2000))
+    uids = (UIDS[0], *lost, *UIDS[1:])
+    wanted = Wanted(study_instance_uid=STUDY, series_instance_uid=SERIES, sop_instance_uids=uids)
+    got = archive.get(wanted, tmp_path / "got")
+    assert sorted(path.stem for path in got.paths) == UIDS
+    assert got.completed == 3
+    settings = listener_settings().model_copy(update={"port": node_port})
+    with running_listener(tmp_path, settings=settings) as running:
+        assert archive.move(wanted, destination_ae_title="ONCONODE").completed == 3
         assert len(running.store.received_of(STUDY)) == 3
 
 

@@ -14,7 +14,7 @@ from factories_receive import (
     wait_until,
     write_file,
 )
-from peers_dcmtk import free_port
+from free_ports import free_port
 from peers_orthanc import Orthanc, running_orthanc
 from pydicom import dcmread
 from pydicom.uid import CTImageStorage

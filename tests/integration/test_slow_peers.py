@@ -18,6 +18,7 @@ from factories_receive import (
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import P_DATA
 
+from node.receive.bounded_socket import MINIMUM_PDU_LIMIT_BYTES
 from node.storage.associations import AssociationResult
 
 ARTIM_S = 1.0
@@ -99,9 +100,14 @@ def test_more_connections_than_could_be_associations_are_closed(tmp_path: Path) 
         clients = [connect(running) for _ in range(most + 3)]
         try:
             assert wait_for_end(clients[-1]) < 15
+            record = running.wait_for_record(FAILED)
+            told = running.associations.list(refused=True)
         finally:
             for client in clients:
                 client.close()
+    assert record.reason == f"{most} connections are open, and no more are taken"
+    assert record.address == "127.0.0.1"
+    assert len(told) == 1, "of an address only once a minute"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +158,21 @@ def test_who_stops_within_a_pdu_is_given_up_after_the_network_timeout(tmp_path: 
         association.dul.socket.send(b"\x04\x00\x00\x01\x00\x00half of it")
         record = running.wait_for_record(ABORTED)
     assert record.reason == "stalled within a PDU for 1 s"
+
+
+def test_who_announces_a_pdu_beyond_the_limit_is_not_waited_for(tmp_path: Path) -> None:
+    settings = listener_settings(network_timeout_s=300, dimse_timeout_s=300)
+    most = MINIMUM_PDU_LIMIT_BYTES
+    with running_listener(tmp_path, settings=settings) as running:
+        for length, told in ((most, "the connection was lost"), (most + 1, "at most")):
+            with associated(running.port, calling=f"L{length}") as association:
+                association.dul.socket.send(b"\x04\x00" + length.to_bytes(4, "big"))
+                if length == most:  # its end is awaited
+                    assert association.is_established
+                    association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+                record = running.wait_for_record(ABORTED, calling=f"L{length}")
+            assert told in record.reason
+    assert record.reason == f"a PDU of {most + 1} bytes, at most {most} are taken"
 
 
 def test_an_idle_association_is_ended(tmp_path: Path) -> None:

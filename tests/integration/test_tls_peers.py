@@ -21,7 +21,8 @@ from factories_receive import (
     wait_until,
     write_file,
 )
-from peers_dcmtk import free_port, running_storescp
+from free_ports import free_port
+from peers_dcmtk import running_storescp
 from peers_orthanc import running_orthanc
 from structlog.testing import capture_logs
 

@@ -6,15 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from certificates import make_authority
-from peers_dcmtk import free_port
+from free_ports import free_port
 from web_client import PASSWORD, csrf_of, hash_once, web_parts
 
+from node.bootstrap import web_serving
 from node.bootstrap.parts import Parts
 from node.bootstrap.web_serving import WebService
 from node.domain.errors import SetupFault
@@ -98,6 +99,18 @@ def test_only_a_trusted_proxy_is_believed(
         answer = client.post("/login", data=form, headers=sent)
     assert answer.headers["set-cookie"].startswith(cookie)
     assert f'NetworkAccessPointID="{address}"' in last_login(parts)
+
+
+def test_more_connections_than_may_be_are_sent_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_serving, "MAXIMUM_CONNECTIONS", 3)
+    port = free_port()
+    with serving(web_parts(tmp_path, port=port)), ExitStack() as idle:
+        assert httpx.get(f"http://127.0.0.1:{port}/login").status_code == 200
+        for _ in range(2):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert httpx.get(f"http://127.0.0.1:{port}/login").status_code == 503
 
 
 def test_a_port_that_is_taken_and_a_certificate_that_is_none_are_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from peers_dcmtk import free_port
+from free_ports import free_port
 from playwright.sync_api import Browser, Page, expect
 from running_node import QUICK, SELDOM_S, START_S, RunningNode, find_models_dir
 from small_study import write_small_study

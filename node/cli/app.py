@@ -24,6 +24,7 @@ from node.cli import (
     find,
     jobs,
     models,
+    negotiations,
     process,
     send,
     serve,
@@ -64,6 +65,7 @@ app.command("find", rich_help_panel=OFFLINE)(find.find)
 app.command("fetch", rich_help_panel=OFFLINE)(find.fetch)
 app.command("emulate", rich_help_panel=OFFLINE)(emulate.emulate)
 app.command("associations", rich_help_panel=CARE)(associations.associations)
+app.command("negotiations", rich_help_panel=CARE)(negotiations.negotiations)
 app.command("doctor", rich_help_panel=CARE)(doctor.doctor)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CARE)
 app.add_typer(feedback.app, name="feedback", rich_help_panel=CARE)

@@ -13,7 +13,9 @@ from node.config.settings import Settings
 from node.domain.errors import SetupFault
 
 if TYPE_CHECKING:
-    from node.storage.associations import AssociationRecord, AssociationStore
+    from sqlalchemy import Engine
+
+    from node.storage.associations import AssociationRecord
 
 STYLES = {"rejected": "bold red", "failed": "red", "aborted": "yellow", "open": "cyan"}
 MEGABYTE = 1_000_000
@@ -38,9 +40,11 @@ def associations(
 
     The numbers beside a rejection are result, source and reason of the A-ASSOCIATE-RJ.
     """
-    found = open_associations(invocation_of(ctx).settings).list(
-        refused=refused, ae_title=ae, limit=limit
-    )
+    from node.storage.associations import AssociationStore
+
+    settings = invocation_of(ctx).settings
+    store = AssociationStore(open_records(settings), keep=settings.node.receive.keep_associations)
+    found = store.list(refused=refused, ae_title=ae, limit=limit)
     if as_json:
         typer.echo(json.dumps([asdict(record) for record in found], default=str, indent=2))
         return
@@ -63,22 +67,20 @@ def associations(
     out.print(rows)
 
 
-def open_associations(settings: Settings) -> "AssociationStore":
-    """Open the associations that the node of this configuration recorded.
+def open_records(settings: Settings) -> "Engine":
+    """Open the database of the node of this configuration.
 
     Raises
     ------
     SetupFault
         If the node has not run yet.
     """
-    from node.storage.associations import AssociationStore
     from node.storage.database import open_database, sqlite_url
 
     node = settings.node
     if not node.database_url and not any(node.data_dir.glob("*.db")):
         raise SetupFault(f"no ledger in {node.data_dir}: has the node run with this configuration?")
-    engine = open_database(node.database_url or sqlite_url(node.data_dir))
-    return AssociationStore(engine, keep=node.receive.keep_associations)
+    return open_database(node.database_url or sqlite_url(node.data_dir))
 
 
 def _reason(record: "AssociationRecord") -> str:

@@ -48,12 +48,11 @@ def verify(
     settings = invocation_of(ctx).settings
     folder = settings.node.data_dir / FOLDER
     noted = [("--anchor", _anchor(text)) for text in anchors or []]
-    if not folder.is_dir() and noted:
-        raise SetupFault(f"there is no audit trail in {folder}")
-    if not folder.is_dir():
+    kept = [("the database", anchor) for anchor in _anchors_of_database(settings)]
+    if not folder.is_dir() and not noted and not kept:
         out.print(f"no audit trail in {folder} yet")
         return
-    kept = [("the database", anchor) for anchor in _anchors_of_database(settings)]
+    # a folder that is gone is a trail that ends before its first record: anchors tell
     found = verify_trail(folder, anchors=[*noted, *kept], is_beginning_archived=archived)
     for note in found.notes:
         err.print(Text(note), soft_wrap=True)

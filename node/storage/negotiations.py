@@ -1,23 +1,41 @@
-"""What peers accepted when the node called them: SOP classes and transfer syntaxes."""
+"""What peers accepted when the node called them, and when they changed their mind."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import ColumnElement, Engine, Select, delete, func, insert, select
 
 from node.storage.clock import utc_now
 from node.storage.database import reading, writing
-from node.storage.tables import PeerSyntaxRow
+from node.storage.tables import NegotiationRow
+
+KEPT = 2_000
+"""So many of the latest answers of a peer that were not those before; and its last ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSyntax:
-    """The last answer of a peer to one SOP class in one transfer syntax."""
+    """What a peer said to one SOP class in one transfer syntax."""
 
     sop_class_uid: str
     transfer_syntax_uid: str
     accepted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Negotiated:
+    """An answer of a peer, and since when it gives it.
+
+    Parameters
+    ----------
+    answer : PeerSyntax
+    since : datetime
+        Aware UTC.
+    """
+
+    answer: PeerSyntax
+    since: datetime
 
 
 class NegotiationStore:
@@ -47,42 +65,55 @@ class NegotiationStore:
         changed = set(latest.values()).difference(self.answers(peer))
         if not changed:
             return
+        now = self._now()
         with writing(self._engine) as session:
-            for each in changed:
-                session.execute(
-                    delete(PeerSyntaxRow).where(
-                        PeerSyntaxRow.peer == peer,
-                        PeerSyntaxRow.sop_class_uid == each.sop_class_uid,
-                        PeerSyntaxRow.transfer_syntax_uid == each.transfer_syntax_uid,
-                    )
-                )
             session.execute(
-                insert(PeerSyntaxRow),
+                insert(NegotiationRow),
                 [
                     {
                         "peer": peer,
                         "sop_class_uid": each.sop_class_uid,
                         "transfer_syntax_uid": each.transfer_syntax_uid,
                         "accepted": each.accepted,
-                        "negotiated_at": self._now(),
+                        "negotiated_at": now,
                     }
-                    for each in changed
+                    for each in sorted(changed, key=_place)
                 ],
             )
+            numbers = select(NegotiationRow.negotiation_id).where(NegotiationRow.peer == peer)
+            latest_numbers = numbers.order_by(NegotiationRow.negotiation_id.desc()).limit(KEPT)
+            session.execute(
+                delete(NegotiationRow).where(
+                    NegotiationRow.peer == peer,
+                    NegotiationRow.negotiation_id.not_in(latest_numbers),
+                    NegotiationRow.negotiation_id.not_in(_last_of_each(peer)),
+                )
+            )
+
+    def history(self, peer: str) -> tuple[Negotiated, ...]:
+        """Return every answer that was not the one before, the oldest first."""
+        return self._read(NegotiationRow.peer == peer)
+
+    def latest(self, peer: str) -> tuple[Negotiated, ...]:
+        """Return the last answer to each SOP class and transfer syntax, sorted by these."""
+        found = self._read(NegotiationRow.negotiation_id.in_(_last_of_each(peer)))
+        return tuple(sorted(found, key=lambda each: _place(each.answer)))
 
     def answers(self, peer: str) -> tuple[PeerSyntax, ...]:
-        """Return the last answer of a peer to each SOP class and transfer syntax."""
-        query = (
-            select(PeerSyntaxRow)
-            .where(PeerSyntaxRow.peer == peer)
-            .order_by(PeerSyntaxRow.sop_class_uid, PeerSyntaxRow.transfer_syntax_uid)
-        )
+        """Return ``latest`` without its times."""
+        return tuple(each.answer for each in self.latest(peer))
+
+    def _read(self, which: ColumnElement[bool]) -> tuple[Negotiated, ...]:
+        query = select(NegotiationRow).where(which).order_by(NegotiationRow.negotiation_id)
         with reading(self._engine) as session:
             return tuple(
-                PeerSyntax(
-                    sop_class_uid=row.sop_class_uid,
-                    transfer_syntax_uid=row.transfer_syntax_uid,
-                    accepted=row.accepted,
+                Negotiated(
+                    answer=PeerSyntax(
+                        sop_class_uid=row.sop_class_uid,
+                        transfer_syntax_uid=row.transfer_syntax_uid,
+                        accepted=row.accepted,
+                    ),
+                    since=row.negotiated_at,
                 )
                 for row in session.scalars(query)
             )
@@ -98,3 +129,15 @@ class NegotiationStore:
             taken = (answer.transfer_syntax_uid,) if answer.accepted else ()
             found[answer.sop_class_uid] = found.get(answer.sop_class_uid, ()) + taken
         return found
+
+
+def _place(answer: PeerSyntax) -> tuple[str, str]:
+    return answer.sop_class_uid, answer.transfer_syntax_uid
+
+
+def _last_of_each(peer: str) -> Select[int]:
+    return (
+        select(func.max(NegotiationRow.negotiation_id))
+        .where(NegotiationRow.peer == peer)
+        .group_by(NegotiationRow.sop_class_uid, NegotiationRow.transfer_syntax_uid)
+    )

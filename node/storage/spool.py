@@ -289,6 +289,19 @@ class Spool:
         _make_durable_folder(folder)
         return folder
 
+    def make_durable(self, folder: Path) -> None:
+        """Put files that others wrote into a folder of results on the disk, and their names too.
+
+        To be called before the ledger says that they are there: what the ledger says survives a
+        power cut.
+        """
+        for place, _, names in os.walk(folder):
+            for name in names:
+                with (Path(place) / name).open("rb") as file:
+                    os.fsync(file.fileno())
+            _synchronise_folder(Path(place))
+        _synchronise_folder(folder.parent)
+
     def free_bytes(self) -> int:
         """Return how many bytes the node may still write on the spool's filesystem."""
         space = os.statvfs(self.root)

@@ -281,14 +281,15 @@ class AssociationRow(Table):
     bytes_stored: Mapped[int] = mapped_column(BigInteger)
 
 
-class PeerSyntaxRow(Table):
-    """What a peer said last to a SOP class in a transfer syntax, when the node proposed it."""
+class NegotiationRow(Table):
+    """What a peer said to a SOP class in a transfer syntax, where it differs from before."""
 
-    __tablename__ = "peer_syntaxes"
+    __tablename__ = "negotiations"
 
-    peer: Mapped[str] = mapped_column(String(64), primary_key=True)
-    sop_class_uid: Mapped[str] = mapped_column(UID, primary_key=True)
-    transfer_syntax_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    negotiation_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True)
+    peer: Mapped[str] = mapped_column(String(64), index=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
     accepted: Mapped[bool]
     negotiated_at: Mapped[datetime]
 

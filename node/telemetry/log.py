@@ -17,7 +17,12 @@ from typing import Any, TextIO
 import structlog
 
 from node.config.settings import LogSettings
-from node.telemetry.withhold import describe_warning, withhold_patient_text
+from node.telemetry.withhold import (
+    describe_error,
+    describe_warning,
+    print_error,
+    withhold_patient_text,
+)
 
 QUIET: Mapping[str, int] = {
     "absl": logging.ERROR,
@@ -122,16 +127,11 @@ def change_level(level: str) -> None:
 
 def _render(settings: LogSettings, *, colors: bool) -> list[structlog.typing.Processor]:
     if settings.json_lines:
-        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         return [
-            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.ExceptionRenderer(describe_error),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
-    return [
-        structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback
-        )
-    ]
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=print_error)]
 
 
 def _open_file(folder: Path, process: str, settings: LogSettings) -> logging.Handler:

@@ -144,3 +144,33 @@ def test_what_is_known_already_is_not_written_again(
     monkeypatch.setattr("node.storage.negotiations.writing", lambda _: pytest.fail("written"))
     store.remember("pacs", same)
     store.remember("pacs", [])
+
+
+def test_what_a_peer_said_before_is_kept_with_its_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.storage.negotiations.KEPT", 4)
+    now = NOON
+    store = NegotiationStore(engine, now=lambda: now)
+    store.remember(
+        "pacs", [answer(CT, EXPLICIT, accepted=True), answer(MR, EXPLICIT, accepted=True)]
+    )
+    for hour, accepted in enumerate((False, True, False), start=1):
+        now = NOON + timedelta(hours=hour)
+        store.remember("pacs", [answer(CT, EXPLICIT, accepted=True)])
+        store.remember("pacs", [answer(MR, EXPLICIT, accepted=accepted)])
+    told = [
+        (each.answer.sop_class_uid, each.answer.accepted, each.since)
+        for each in store.history("pacs")
+    ]
+    ct = (CT, True, NOON)  # also the oldest stays, if it is the last to its class
+    mr = [
+        (MR, each, NOON + timedelta(hours=at)) for at, each in enumerate((True, False, True, False))
+    ]
+    assert told == [ct, *mr]
+    now = NOON + timedelta(hours=9)
+    store.remember("pacs", [answer(MR, EXPLICIT, accepted=True)])
+    assert len(store.history("pacs")) == 5
+    assert store.accepted("pacs") == {CT: (EXPLICIT,), MR: (EXPLICIT,)}
+    assert [each.since for each in store.latest("pacs")] == [NOON, now]
+    assert store.history("nobody") == ()

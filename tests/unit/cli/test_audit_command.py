@@ -1,12 +1,16 @@
 """``onconode audit``: what it prints, and the codes it ends with."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from node.bootstrap.auditing import note_audit_anchor
+from node.bootstrap.parts import Parts
 from node.cli.app import main
 from node.cli.exit_codes import ExitCode
+from node.config.load import load_settings
 from node.config.settings import AuditSettings
 from node.telemetry.audit import codes, events
 from node.telemetry.audit.chain import list_files
@@ -82,6 +86,18 @@ def test_an_anchor_that_is_none_is_a_wrong_command_line(config, capsys):
 def test_no_trail_yet(config, capsys):
     assert run(capsys, config, "verify")[0] == 0
     assert run(capsys, config, "verify", "--anchor", "1:" + "0" * 64)[0] == ExitCode.SETUP_FAULT
+
+
+def test_a_trail_that_was_removed_as_a_whole_is_known_to_the_database(config, capsys):
+    folder = write_trail(config)
+    parts = Parts(settings=load_settings(config, environment={}))
+    note_audit_anchor(parts)
+    parts.engine.dispose()
+    assert run(capsys, config, "verify")[0] == 0
+    shutil.rmtree(folder)
+    code, _, complaint = run(capsys, config, "verify")
+    assert code == ExitCode.SETUP_FAULT
+    assert "the database: knows record 3, the trail ends at 0" in complaint
 
 
 def test_show_filters_and_is_itself_recorded(config, capsys):

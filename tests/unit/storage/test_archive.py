@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.domain.errors import InputRejected
+from node.storage import archive as archive_format
 from node.storage.archive import (
     FORMAT_VERSION,
     MANIFEST,
@@ -175,6 +176,21 @@ def test_names_that_lead_elsewhere_are_unsafe(name, tmp_path):
         writing_archive(tmp_path / "b.tar", written_at_s=0) as archive,
     ):
         archive.add_bytes(b"", name)
+
+
+def test_a_manifest_or_a_name_beyond_the_limit_is_refused(tmp_path, monkeypatch):
+    name = "config/" + "x" * 50
+    place = write(tmp_path / "b.tar", {name: b""})
+    manifest = read_manifest(place)
+    monkeypatch.setattr(archive_format, "LONGEST_NAME", len(name))
+    assert read_manifest(place) == manifest
+    monkeypatch.setattr(archive_format, "LONGEST_NAME", len(name) - 1)
+    with pytest.raises(InputRejected, match="a name that leads elsewhere"):
+        read_manifest(place)
+    monkeypatch.undo()
+    monkeypatch.setattr(archive_format, "LARGEST_MANIFEST_BYTES", 100)
+    with pytest.raises(InputRejected, match="a manifest of"):
+        read_manifest(place)
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:

@@ -120,6 +120,38 @@ def test_traceback_has_no_local_variables():
         assert "Doe" not in text
 
 
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_text_of_an_error_may_quote_a_data_set_and_is_left_out(json_lines):
+    def fail():
+        try:
+            raise ValueError("Invalid value for VR DA: 'Doe^Jane'")
+        except ValueError as error:
+            error.add_note("read of PATIENT-SEVEN")
+            raise ExceptionGroup("of 19700101", [KeyError("987654321")]) from error
+
+    def write():
+        try:
+            fail()
+        except ExceptionGroup:
+            node_log().exception("stage.failed")
+
+    text = written(write, json_lines=json_lines)
+    for secret in ("Doe", "PATIENT-SEVEN", "19700101", "987654321"):
+        assert secret not in text
+    for told in ("stage.failed", "ValueError", "ExceptionGroup", "test_log.py", "fail"):
+        assert told in text
+
+
+def test_an_error_that_a_library_gives_as_its_message_keeps_its_type():
+    def write():
+        error = ValueError("Invalid value 'Doe^Jane'")
+        logging.getLogger("pynetdicom.events").error(error)
+        logging.getLogger("some.library").error("failed: %s", 7)
+
+    first, second = lines(write)
+    assert (first["event"], second["event"]) == ("ValueError", "failed: 7")
+
+
 def test_warning_of_a_dicom_library_keeps_its_place_but_not_its_text():
     def write():
         warnings.warn_explicit("Invalid value 'Doe^Jane'", UserWarning, "/x/pydicom/valuerep.py", 7)

@@ -1,6 +1,6 @@
 """Examinations of a sample patient as DICOM, with SEG and SR made from the reference mask."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from factories_report import MODEL
 
 from node.assemble.folder import read_folder
 from node.assemble.validate import check_series
+from node.bootstrap.priors.looking import look_in_folders
+from node.compare.exams import compare_exams
 from node.config.settings import ReportSettings
+from node.domain.prior import Comparison
 from node.domain.report import Evidence, EvidenceKind, ModelIdentity, Report
 from node.domain.segmentation import Segmentation
 from node.domain.study import Series
@@ -37,6 +40,8 @@ class Exam:
         Of the reference mask.
     images, results : Path
         Folders.
+    comparison : Comparison or None
+        With the earlier visits that were at hand.
     """
 
     series: Series
@@ -44,6 +49,7 @@ class Exam:
     images: Path
     results: Path
     evidence: tuple[Evidence, ...]
+    comparison: Comparison | None = None
 
     def file(self, kind: EvidenceKind) -> Path:
         """The result of a kind."""
@@ -61,15 +67,24 @@ def finish_exam(
     *,
     is_empty: bool = False,
     model: ModelIdentity = OUTLINER,
+    earlier: Sequence[Exam] = (),
     **told: Any,
 ) -> Exam:
-    """Report what the mask of a written series shows, or nothing."""
+    """Report what the mask of a written series shows, or nothing; beside earlier visits."""
     images = written.paths[0].parent
     (study,) = read_folder(images)
     series = check_series(study.series[0], minimum_slices=3)
     volume = read_volume(series)
     mask = written.mask_of(volume.source_uids)
     segmentation = segment_mask(volume, mask & (not is_empty))
+    if earlier:
+        folders = [folder for each in earlier for folder in (each.images, each.results)]
+        prior = look_in_folders(folders, series, model).prior
+        assert prior is not None
+        assert prior.series is not None
+        compared = compare_exams(volume, segmentation, prior, read_volume(prior.series))
+        segmentation = compared.segmentation
+        told["comparison"] = compared.comparison
     report = Report(segmentation=segmentation, findings=(), model=model, **told)
     results = folder / "results"
     results.mkdir(parents=True)
@@ -88,4 +103,5 @@ def finish_exam(
         images=images,
         results=results,
         evidence=tuple(evidence),
+        comparison=told.get("comparison"),
     )

@@ -6,7 +6,7 @@ PS3.16 TID 1500, 1411 and 1501; what is read is what ``node.report`` writes.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from node.assemble.validate import SOP_CLASSES
 from node.dicom.damage import DAMAGED
 from node.dicom.patient import StudyIdentity, read_identity
 from node.domain.errors import InputRejected
+from node.domain.geometry import Vector
 from node.domain.intake import DocumentRef
 
 SR_CLASSES = frozenset(
@@ -35,18 +36,41 @@ VOLUME, LONG_AXIS = "118565006", "103339001"
 SEGMENT, SOURCE_SERIES = "121191", "121232"
 VERSION, PARAMETERS = "111003", "111002"
 PRESENCE = "PRESENCE"
+UNDETERMINED = "373068000"
+EARLIER_VOLUME, EARLIER_LONG_AXIS = "EARLIER_VOLUME", "EARLIER_LONG_AX"
+PREDECESSOR = "PREDECESSOR_UID"
+PLACE = ("PLACE_X", "PLACE_Y", "PLACE_Z")
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedLesion:
-    """A lesion as the report has it; no segment where none is referred to."""
+    """A lesion as the report has it; no segment where none is referred to.
+
+    Parameters
+    ----------
+    tracking_id, tracking_uid : str
+    volume_ml, long_axis_mm : float
+    segment_number : int or None
+    segmentation : DocumentRef or None
+        The SEG of that segment.
+    series_instance_uid : str
+        Of the images of the segment; empty where it does not say.
+    predecessors : frozenset of str
+        Tracking UIDs of earlier lesions that it is a part of, or that have grown into it.
+    place_lps_mm : tuple of float or None
+        Where the middle of a lesion outside the images lies in their frame of reference.
+    """
 
     tracking_id: str
     tracking_uid: str
     volume_ml: float
     long_axis_mm: float
     segment_number: int | None
+    segmentation: DocumentRef | None
+    series_instance_uid: str
+    predecessors: frozenset[str]
+    place_lps_mm: Vector | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +90,12 @@ class EarlierReport:
     bundle, version, digest : str
         Of the model.
     lesions : tuple of ReportedLesion
+    vanished : frozenset of str
+        Tracking UIDs of lesions that were there before and are no more.
+    unseen : tuple of ReportedLesion
+        Lesions that were there before and lie outside the images, with their sizes as last seen.
+    tracking_ids : frozenset of str
+        Of all lesions that it names.
     replaces : frozenset of str
         SOP Instance UIDs of the reports that it takes the place of.
     """
@@ -79,6 +109,9 @@ class EarlierReport:
     version: str
     digest: str
     lesions: tuple[ReportedLesion, ...]
+    vanished: frozenset[str]
+    unseen: tuple[ReportedLesion, ...]
+    tracking_ids: frozenset[str]
     replaces: frozenset[str]
 
 
@@ -126,25 +159,34 @@ def _read(dataset: Dataset, identity: StudyIdentity) -> EarlierReport | None:
     if "bundle" not in named:
         return None
     evidence = list(_evidence(dataset))
-    found = [(group, _lesion(group)) for group in groups if not _children(group, PRESENCE)]
-    lesions = [(group, lesion) for group, lesion in found if lesion is not None]
-    segs = {
-        str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
-        for group, _ in lesions
-        for item in _children(group, SEGMENT)
-    }
-    told = [str(item.UID) for group, _ in lesions for item in _children(group, SOURCE_SERIES)]
+    lesions = _lesions([group for group in groups if not _presence(group)], evidence)
+    unseen = [group for group in groups if _presence(group) == UNDETERMINED]
+    told = [lesion.series_instance_uid for lesion in lesions if lesion.series_instance_uid]
     images = [each.series_instance_uid for each in evidence if each.sop_class_uid in SOP_CLASSES]
     return EarlierReport(
         identity=identity,
         study_date=parse_date(identity.study_date),
         document=_document(dataset),
-        segmentation=next((each for each in evidence if each.sop_instance_uid in segs), None),
+        segmentation=next((each.segmentation for each in lesions if each.segmentation), None),
         series_instance_uid=next(iter([*told, *images]), ""),
         bundle=named["bundle"],
         version=next((str(i.TextValue) for g in groups for i in _children(g, VERSION)), ""),
         digest=named.get("sha256", ""),
-        lesions=tuple(lesion for _, lesion in lesions),
+        lesions=lesions,
+        vanished=frozenset(
+            str(item.UID)
+            for group in groups
+            if _presence(group) not in ("", UNDETERMINED)
+            for item in _children(group, TRACKING_UID)
+        ),
+        unseen=tuple(
+            lesion
+            for lesion in _lesions(unseen, evidence, EARLIER_VOLUME, EARLIER_LONG_AXIS)
+            if lesion.place_lps_mm is not None
+        ),
+        tracking_ids=frozenset(
+            str(item.TextValue) for group in groups for item in _children(group, TRACKING_ID)
+        ),
         replaces=frozenset(
             str(item.ReferencedSOPInstanceUID)
             for study in dataset.get("PredecessorDocumentsSequence") or ()
@@ -164,24 +206,50 @@ def _children(item: Dataset, code: str) -> list[Dataset]:
     ]
 
 
-def _lesion(group: Dataset) -> ReportedLesion | None:
+def _presence(group: Dataset) -> str:
+    """Return the code that says whether a lesion is there; empty for one that was measured."""
+    told = _children(group, PRESENCE)
+    return str(told[0].ConceptCodeSequence[0].CodeValue) if told else ""
+
+
+def _lesions(
+    groups: Sequence[Dataset],
+    evidence: Sequence[DocumentRef],
+    volume: str = VOLUME,
+    long_axis: str = LONG_AXIS,
+) -> tuple[ReportedLesion, ...]:
+    """Lesions of groups that have a Tracking UID and both sizes, under these codes."""
+    documents = {each.sop_instance_uid: each for each in evidence}
+    found = (_lesion(group, documents, volume, long_axis) for group in groups)
+    return tuple(lesion for lesion in found if lesion is not None)
+
+
+def _lesion(
+    group: Dataset, documents: Mapping[str, DocumentRef], volume: str, long_axis: str
+) -> ReportedLesion | None:
     numbers = {}
-    for code in (VOLUME, LONG_AXIS):
+    for code in (volume, long_axis, *PLACE):
         for item in _children(group, code)[:1]:
             numbers[code] = float(item.MeasuredValueSequence[0].NumericValue)
     uids = _children(group, TRACKING_UID)
-    if len(numbers) < 2 or not uids:
+    if not {volume, long_axis} <= set(numbers) or not uids:
         return None
     names = _children(group, TRACKING_ID)
     segments = _children(group, SEGMENT)
     numbered = segments[0].ReferencedSOPSequence[0] if segments else Dataset()
     number = numbered.get("ReferencedSegmentNumber")
+    series = [str(item.UID) for item in _children(group, SOURCE_SERIES)]
+    x, y, z = (numbers.get(code) for code in PLACE)
     return ReportedLesion(
         tracking_id=str(names[0].TextValue) if names else "",
         tracking_uid=str(uids[0].UID),
-        volume_ml=numbers[VOLUME],
-        long_axis_mm=numbers[LONG_AXIS],
+        volume_ml=numbers[volume],
+        long_axis_mm=numbers[long_axis],
         segment_number=None if number is None else int(number),
+        segmentation=documents.get(str(numbered.get("ReferencedSOPInstanceUID"))),
+        series_instance_uid=next(iter(series), ""),
+        predecessors=frozenset(str(item.UID) for item in _children(group, PREDECESSOR)),
+        place_lps_mm=None if x is None or y is None or z is None else (x, y, z),
     )
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.compare.growth import doubling_time
+from node.compare.lineage import follow_targets, follow_unseen
 from node.compare.match import Group, leave_apart, match_lesions
-from node.compare.recist import assess_response, choose_targets
+from node.compare.recist import assess_response
 from node.compare.register import not_registered, register, to_earlier, to_present
+from node.domain.geometry import Vector
 from node.domain.prior import (
     Comparison,
     EarlierSizes,
@@ -59,18 +61,34 @@ def compare_exams(
         registration = not_registered("the earlier images are not at hand")
     else:
         registration = register(volume, images)
-    if registration.is_trusted:
-        moved = [to_present(registration, each.points_lps_mm) for each in prior.lesions]
-        groups = match_lesions(segmentation, prior.lesions, moved)
+    earlier = (*prior.lesions, *prior.unseen)
+    moved: list[NDArray[np.float64]] = []
+    distance_mm = (images or volume).geometry.spacing_mm[0]
+    targets, chain = follow_targets(prior, slice_distance_mm=distance_mm)
+    if images is not None and registration.is_trusted:
+        moved = [to_present(registration, each.points_lps_mm) for each in earlier]
+        groups = match_lesions(segmentation, earlier, moved)
         statuses = [_status(segmentation, group, moved) for group in groups]
-        segmentation = _keep_names(segmentation, prior.lesions, groups)
+        if _find_open(earlier, groups, statuses, (*prior.history, chain[-1])):
+            statuses = [
+                LesionStatus.UNMATCHED
+                if status is LesionStatus.NEW
+                and _share_shown(segmentation, group.present[0], registration, images) < 1
+                else status
+                for group, status in zip(groups, statuses, strict=True)
+            ]
+        segmentation = _keep_names(segmentation, prior, groups)
     else:
-        groups = leave_apart(segmentation, prior.lesions)
-        unknown = LesionStatus.UNMATCHED if prior.lesions else LesionStatus.NEW
+        groups = leave_apart(segmentation, earlier)
+        unknown = LesionStatus.UNMATCHED if earlier else LesionStatus.NEW
         statuses = [unknown] * len(groups)
-    targets, history = _follow_targets(prior, images or volume)
     changes = tuple(
-        _change(segmentation.lesions, prior, group, status, targets)
+        replace(
+            _change(segmentation.lesions, prior, group, status, targets),
+            place_lps_mm=(
+                _middle_mm(moved[group.earlier[0]]) if status is LesionStatus.NOT_COVERED else None
+            ),
+        )
         for group, status in zip(groups, statuses, strict=True)
     )
     return Compared(
@@ -82,10 +100,8 @@ def compare_exams(
             changes=changes,
             total_volume_before_ml=sum(each.volume_ml for each in prior.lesions),
             total_volume_after_ml=sum(each.volume_ml for each in segmentation.lesions),
-            recist=assess_response(
-                changes, history, prior_date=prior.exam.study_date, targets=targets
-            ),
-            remarks=(*prior.remarks, *_remarks(segmentation, registration, images, changes)),
+            recist=assess_response(changes, chain, targets=targets),
+            remarks=(*prior.remarks, *_remarks(segmentation, prior, registration, images, changes)),
         ),
     )
 
@@ -104,16 +120,43 @@ def _status(
     return LesionStatus.VANISHED if shown >= COVERED else LesionStatus.NOT_COVERED
 
 
+def _middle_mm(points_mm: NDArray[np.float64]) -> Vector | None:
+    if not len(points_mm):
+        return None
+    x, y, z = points_mm.mean(axis=0)
+    return float(x), float(y), float(z)
+
+
 def _share_inside(index: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
     inside = (index >= -0.5) & (index <= np.array(shape) - 0.5)
     return float(inside.all(axis=-1).mean())
 
 
+def _find_open(
+    earlier: Sequence[PriorLesion],
+    groups: Sequence[Group],
+    statuses: Sequence[LesionStatus],
+    chain: Sequence[EarlierSizes],
+) -> frozenset[str]:
+    """Return lesions outside the latest earlier images that could be anywhere outside them.
+
+    One that was found again, or whose place is outside the present images too, could not.
+    """
+    placed = {
+        earlier[j].tracking_uid
+        for group, status in zip(groups, statuses, strict=True)
+        if status is not LesionStatus.VANISHED
+        for j in group.earlier
+    }
+    return follow_unseen(chain)[-1] - placed
+
+
 def _keep_names(
-    segmentation: Segmentation, earlier: Sequence[PriorLesion], groups: Sequence[Group]
+    segmentation: Segmentation, prior: PriorResult, groups: Sequence[Group]
 ) -> Segmentation:
     """Give matched lesions their earlier names; new ones a Tracking ID that nobody had."""
-    taken = {lesion.tracking_id for lesion in earlier}
+    earlier = (*prior.lesions, *prior.unseen)
+    taken = {lesion.tracking_id for lesion in earlier} | prior.tracking_ids
     numbers = [int(found[1]) for each in taken if (found := re.fullmatch(r"Lesion (\d+)", each))]
     following = max(numbers, default=0)
     named: dict[int, Lesion] = {}
@@ -131,27 +174,6 @@ def _keep_names(
     return replace(segmentation, lesions=tuple(named[i] for i in range(len(named))))
 
 
-def _follow_targets(
-    prior: PriorResult, images: Volume
-) -> tuple[tuple[str, ...], tuple[EarlierSizes, ...]]:
-    """Return the target lesions of the baseline, and the examinations since then without the last.
-
-    Earlier examinations count as long as one leads to the next: by a common Tracking UID, or
-    because nothing was found in one of them.
-    """
-    last = {lesion.tracking_uid: lesion.long_axis_mm for lesion in prior.lesions}
-    known = set(last)
-    linked: list[EarlierSizes] = []
-    for sizes in reversed(prior.history):
-        if known and sizes.long_axes_mm and not known & set(sizes.long_axes_mm):
-            break
-        known |= set(sizes.long_axes_mm)
-        linked.insert(0, sizes)
-    baseline = linked[0].long_axes_mm if linked else last
-    distance_mm = images.geometry.spacing_mm[0]
-    return choose_targets(baseline, slice_distance_mm=distance_mm), tuple(linked)
-
-
 def _change(
     lesions: Sequence[Lesion],
     prior: PriorResult,
@@ -160,9 +182,12 @@ def _change(
     targets: Collection[str],
 ) -> LesionChange:
     now = [lesions[i] for i in group.present]
-    then = [prior.lesions[j] for j in group.earlier]
+    then = [(*prior.lesions, *prior.unseen)[j] for j in group.earlier]
     named = now[0] if now else then[0]
-    before_ml = sum(each.volume_ml for each in then) if then else None
+    stems = frozenset(uid for each in then for uid in (each.tracking_uid, *each.predecessors))
+    # a size of a still earlier examination is no measure of what changed since the latest one
+    is_known = bool(then) and (not now or max(group.earlier) < len(prior.lesions))
+    before_ml = sum(each.volume_ml for each in then) if is_known else None
     after_ml = sum(each.volume_ml for each in now) if now else None
     days, reason = doubling_time(before_ml, after_ml, prior.interval_days)
     return LesionChange(
@@ -173,19 +198,23 @@ def _change(
         prior_tracking_uid=then[0].tracking_uid if then else None,
         volume_before_ml=before_ml,
         volume_after_ml=after_ml,
-        long_axis_before_mm=sum(each.long_axis_mm for each in then) if then else None,
+        long_axis_before_mm=sum(each.long_axis_mm for each in then) if is_known else None,
         long_axis_after_mm=sum(each.long_axis_mm for each in now) if now else None,
         doubling_time_days=days,
         doubling_time_reason=reason,
         further_lesion_numbers=tuple(each.number for each in now[1:]),
         further_prior_tracking_uids=tuple(each.tracking_uid for each in then[1:]),
-        is_target=any(each.tracking_uid in targets for each in then),
+        is_target=not stems.isdisjoint(targets),
         prior_segment_number=then[0].segment_number if then else None,
+        prior_segmentation=then[0].segmentation if then else None,
+        prior_series_uid=then[0].series_instance_uid if then else "",
+        stems=stems,
     )
 
 
 def _remarks(
     segmentation: Segmentation,
+    prior: PriorResult,
     registration: Registration,
     images: Volume | None,
     changes: Sequence[LesionChange],
@@ -197,11 +226,30 @@ def _remarks(
     if hidden:
         names = ", ".join(each.tracking_id for each in hidden)
         told.append(f"The place of earlier lesions is not within these images: {names}.")
-    numbers = {each.lesion_number for each in changes if each.status is LesionStatus.NEW}
+    unseen = {lesion.tracking_uid for lesion in prior.unseen}
+    again = [
+        each.tracking_id
+        for each in changes
+        if each.lesion_number is not None
+        and unseen & {each.prior_tracking_uid, *each.further_prior_tracking_uids}
+    ]
+    if again:
+        told.append(
+            f"Lesions of a still earlier examination are seen again, which the latest earlier "
+            f"images did not show: {', '.join(again)}."
+        )
+    doubtful = [each.tracking_id for each in changes if each.status is LesionStatus.UNMATCHED]
+    if doubtful:
+        told.append(
+            f"Lesions that the latest earlier images do not wholly show may be known from a still "
+            f"earlier examination, and are not called new: {', '.join(doubtful)}."
+        )
     outside = [
-        lesion.tracking_id
-        for lesion in segmentation.lesions
-        if lesion.number in numbers and not _is_inside(lesion, registration, images)
+        each.tracking_id
+        for each in changes
+        if each.status is LesionStatus.NEW
+        and each.lesion_number is not None
+        and _share_shown(segmentation, each.lesion_number - 1, registration, images) < COVERED
     ]
     if outside:
         told.append(
@@ -211,6 +259,10 @@ def _remarks(
     return told
 
 
-def _is_inside(lesion: Lesion, registration: Registration, images: Volume) -> bool:
-    point = to_earlier(registration, np.array([lesion.centroid_lps_mm]))
-    return _share_inside(images.geometry.to_index(point), images.geometry.shape) > 0
+def _share_shown(
+    segmentation: Segmentation, place: int, registration: Registration, images: Volume
+) -> float:
+    """Share of a present lesion that lies within the earlier images."""
+    mask = segmentation.mask_of(segmentation.lesions[place])
+    points = to_earlier(registration, segmentation.geometry.to_lps(np.argwhere(mask)))
+    return _share_inside(images.geometry.to_index(points), images.geometry.shape)

@@ -126,9 +126,10 @@ def _costs(
 ) -> NDArray[np.float64]:
     """Return 0 for one place and size, below 1 with overlap, up to 2 side by side, else APART."""
     costs = np.full(shared_ml.shape, APART)
+    middles_mm = [points.mean(axis=0) for points in moved_mm]
     for i, lesion in enumerate(segmentation.lesions):
-        for j, (other, points) in enumerate(zip(earlier, moved_mm, strict=True)):
-            distance = float(np.linalg.norm(points.mean(axis=0) - lesion.centroid_lps_mm))
+        for j, (other, middle_mm) in enumerate(zip(earlier, middles_mm, strict=True)):
+            distance = float(np.linalg.norm(middle_mm - lesion.centroid_lps_mm))
             reach = _radius_mm(max(lesion.volume_ml, other.volume_ml)) + TOLERANCE_MM
             if shared_ml[i, j] > 0:
                 costs[i, j] = 1 - 2 * shared_ml[i, j] / (lesion.volume_ml + other.volume_ml)

@@ -8,6 +8,7 @@ References
 Mattes et al., doi:10.1109/TMI.2003.809072 (mutual information); Euler transforms as in SimpleITK.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,7 +83,8 @@ def _failed(reason: str, shared: bool) -> Registration:
 
 
 def _first_words(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[-1][:120]
+    """Return what ITK says, without the addresses of its objects: they differ in every run."""
+    return re.sub(r"\(0x[0-9a-fA-F]+\)", "", str(error).strip().splitlines()[-1])[:120]
 
 
 def _shifted(fixed: CoarseImage, shift_mm: NDArray[np.float64]) -> Any:

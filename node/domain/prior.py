@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from node.domain.geometry import read_only
+from node.domain.geometry import Vector, read_only
 from node.domain.intake import DocumentRef
 from node.domain.study import Series
 
@@ -27,7 +27,7 @@ class LesionStatus(StrEnum):
     SPLIT = "split"  # one before, several now
     MERGED = "merged"  # several before, one now
     NOT_COVERED = "not covered"  # was there before; the present images do not show its place
-    UNMATCHED = "unmatched"  # not told: the examinations could not be registered
+    UNMATCHED = "unmatched"  # not told: not registered, or perhaps one of a still earlier result
 
 
 class Response(StrEnum):
@@ -87,6 +87,12 @@ class PriorLesion:
         Middles of its voxels, in the frame of reference of the earlier examination.
     segment_number : int or None
         In the SEG of the earlier examination.
+    predecessors : frozenset of str
+        Tracking UIDs of still earlier lesions that it is a part of, or that have grown into it.
+    segmentation : DocumentRef or None
+        The SEG that shows it, where that is not the one of the latest earlier result.
+    series_instance_uid : str
+        Of the images of that SEG; empty where ``segmentation`` is None.
     """
 
     tracking_id: str
@@ -95,6 +101,9 @@ class PriorLesion:
     long_axis_mm: float
     points_lps_mm: NDArray[np.float64]
     segment_number: int | None = None
+    predecessors: frozenset[str] = frozenset()
+    segmentation: DocumentRef | None = None
+    series_instance_uid: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points_lps_mm", read_only(self.points_lps_mm))
@@ -102,17 +111,30 @@ class PriorLesion:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierSizes:
-    """Long axes in one of the examinations before the latest earlier one.
+    """Long axes in one of the earlier examinations.
 
     Parameters
     ----------
-    study_date : date
+    study_date : date or None
     long_axes_mm : mapping of str to float
         Tracking UID -> mm, of every lesion that it found.
+    vanished : frozenset of str
+        Tracking UIDs that it says are no more; others may only have been outside its images.
+    unseen : frozenset of str
+        Tracking UIDs that it says lie outside its images.
+    predecessors : mapping of str to frozenset of str
+        Tracking UID -> those of earlier lesions that it is a part of, or that have grown into it.
     """
 
-    study_date: date
+    study_date: date | None
     long_axes_mm: Mapping[str, float]
+    vanished: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
+    predecessors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def stems_of(self, tracking_uid: str) -> frozenset[str]:
+        """Return a lesion and those that it comes from, by their Tracking UIDs."""
+        return self.predecessors.get(tracking_uid, frozenset()) | {tracking_uid}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,6 +151,13 @@ class PriorResult:
         Its images, checked; None where they are not at hand: nothing can be registered then.
     history : tuple of EarlierSizes
         Of still earlier results, oldest first.
+    vanished : frozenset of str
+        Tracking UIDs that this result says are no more.
+    unseen : tuple of PriorLesion
+        Of still earlier results, outside the images of this one: with sizes as they were last seen,
+        and the middle, carried along, for their only point.
+    tracking_ids : frozenset of str
+        Every Tracking ID that an earlier result at hand has given.
     remarks : tuple of str
         What happened while it was looked for, in sentences.
     """
@@ -138,6 +167,9 @@ class PriorResult:
     lesions: tuple[PriorLesion, ...]
     series: Series | None = None
     history: tuple[EarlierSizes, ...] = ()
+    vanished: frozenset[str] = frozenset()
+    unseen: tuple[PriorLesion, ...] = ()
+    tracking_ids: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
 
 
@@ -188,7 +220,8 @@ class LesionChange:
     prior_tracking_uid : str or None
         In the earlier result; of merged lesions the one whose name is kept; None if it is new.
     volume_before_ml, volume_after_ml : float or None
-        Over all lesions of the group; None where there was, or is, none.
+        Over all lesions of the group; None where there was, or is, none, or where the latest
+        earlier examination did not show them all. Of one that is not there now, as last seen.
     long_axis_before_mm, long_axis_after_mm : float or None
         Likewise; those of several lesions are added (RECIST 1.1, section 4.4.4).
     doubling_time_days : float or None
@@ -203,6 +236,14 @@ class LesionChange:
         Whether its long axis counts in the sum of diameters.
     prior_segment_number : int or None
         In the SEG of the earlier result.
+    prior_segmentation : DocumentRef or None
+        That SEG, where it is not the one of the latest earlier result.
+    prior_series_uid : str
+        Of the images of ``prior_segmentation``.
+    stems : frozenset of str
+        Tracking UIDs of all earlier lesions that the group comes from, through all examinations.
+    place_lps_mm : tuple of float or None
+        Where the middle of a lesion that is not within the present images lies in their frame.
     """
 
     status: LesionStatus
@@ -220,6 +261,10 @@ class LesionChange:
     further_prior_tracking_uids: tuple[str, ...] = ()
     is_target: bool = False
     prior_segment_number: int | None = None
+    prior_segmentation: DocumentRef | None = None
+    prior_series_uid: str = ""
+    stems: frozenset[str] = frozenset()
+    place_lps_mm: Vector | None = None
 
     @property
     def volume_change(self) -> float | None:
@@ -299,6 +344,11 @@ class Comparison:
     def vanished(self) -> tuple[LesionChange, ...]:
         """Lesions of the earlier examination that are no more."""
         return tuple(each for each in self.changes if each.status is LesionStatus.VANISHED)
+
+    @property
+    def unseen(self) -> tuple[LesionChange, ...]:
+        """Earlier lesions whose place the present images do not show."""
+        return tuple(each for each in self.changes if each.status is LesionStatus.NOT_COVERED)
 
     def change_of(self, lesion_number: int) -> LesionChange | None:
         """Return what is told of a present lesion, also of a part of a split one."""

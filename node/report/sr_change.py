@@ -51,13 +51,29 @@ def change_measurements(change: LesionChange | None) -> list[Measurement]:
     """Sizes before, relative change in per cent, and the doubling time in days."""
     if change is None or change.status is LesionStatus.UNMATCHED:
         return []
-    numbers = (
+    return _number_items(
         (codes.EARLIER_VOLUME, change.volume_before_ml, 3, codes.MILLILITRE),
         (codes.VOLUME_CHANGE, _percent(change.volume_change), 1, codes.PERCENT),
         (codes.EARLIER_LONG_AXIS, change.long_axis_before_mm, 2, codes.MILLIMETRE),
         (codes.LONG_AXIS_CHANGE, _percent(change.long_axis_change), 1, codes.PERCENT),
         (codes.DOUBLING_TIME, change.doubling_time_days, 1, codes.DAY),
     )
+
+
+def place_measurements(change: LesionChange) -> list[Measurement]:
+    """Sizes of a lesion outside the images as it was last seen, and where its middle must lie."""
+    return _number_items(
+        (codes.EARLIER_VOLUME, change.volume_before_ml, 3, codes.MILLILITRE),
+        (codes.EARLIER_LONG_AXIS, change.long_axis_before_mm, 2, codes.MILLIMETRE),
+        *(
+            (name, value, 2, codes.MILLIMETRE)
+            for name, value in zip(codes.PLACE, change.place_lps_mm or (), strict=False)
+        ),
+    )
+
+
+def _number_items(*numbers: tuple[Code, float | None, int, Code]) -> list[Measurement]:
+    """Concept, value, digits and unit -> items of those that have a value."""
     items = (
         number_item(name, round(value, digits), unit)
         for name, value, digits, unit in numbers
@@ -159,8 +175,14 @@ def earlier_documents(comparison: Comparison | None) -> list[Dataset]:
     """The earlier report and segmentation, as evidence of another study."""
     if comparison is None:
         return []
-    documents = (comparison.prior.report, comparison.prior.segmentation)
-    return [_reference(document) for document in documents if document is not None]
+    missing = (*comparison.vanished, *comparison.unseen)
+    documents = (
+        comparison.prior.report,
+        comparison.prior.segmentation,
+        *(change.prior_segmentation for change in missing),
+    )
+    once = {each.sop_instance_uid: each for each in documents if each is not None}
+    return [_reference(document) for document in once.values()]
 
 
 def _reference(document: DocumentRef) -> Dataset:

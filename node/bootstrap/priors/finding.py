@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +88,13 @@ def find_prior(
         except OtherPatient as other:
             remarks[str(other)] = None
             continue
-        history = _history(report, [each for each, _ in candidates])
-        return FoundPrior(prior=replace(prior, history=history), remarks=tuple(remarks))
+        reports = [each for each, _ in candidates]
+        prior = replace(
+            prior,
+            history=_history(report, reports),
+            tracking_ids=frozenset(name for each in reports for name in each.tracking_ids),
+        )
+        return FoundPrior(prior=prior, remarks=tuple(remarks))
     return FoundPrior(remarks=tuple(remarks))
 
 
@@ -163,11 +169,16 @@ def _history(report: EarlierReport, others: Sequence[EarlierReport]) -> tuple[Ea
         EarlierSizes(
             study_date=other.study_date,
             long_axes_mm={each.tracking_uid: each.long_axis_mm for each in other.lesions},
+            vanished=other.vanished,
+            unseen=frozenset(each.tracking_uid for each in other.unseen),
+            predecessors={
+                each.tracking_uid: each.predecessors for each in (*other.lesions, *other.unseen)
+            },
         )
         for other in best.values()
         if other.study_date
     ]
-    return tuple(sorted(sizes, key=lambda each: each.study_date))
+    return tuple(sorted(sizes, key=lambda each: each.study_date or date.min))
 
 
 def _complete(report: EarlierReport, place: Place, sought: Sought) -> PriorResult:
@@ -216,10 +227,26 @@ def _complete(report: EarlierReport, place: Place, sought: Sought) -> PriorResul
                 long_axis_mm=lesion.long_axis_mm,
                 points_lps_mm=points.get(lesion.tracking_uid, _NOWHERE),
                 segment_number=lesion.segment_number,
+                predecessors=lesion.predecessors,
             )
             for lesion in report.lesions
         ),
         series=series,
+        vanished=report.vanished,
+        unseen=tuple(
+            PriorLesion(
+                tracking_id=lesion.tracking_id,
+                tracking_uid=lesion.tracking_uid,
+                volume_ml=lesion.volume_ml,
+                long_axis_mm=lesion.long_axis_mm,
+                points_lps_mm=np.array([lesion.place_lps_mm]),
+                segment_number=lesion.segment_number,
+                predecessors=lesion.predecessors,
+                segmentation=lesion.segmentation,
+                series_instance_uid=lesion.series_instance_uid,
+            )
+            for lesion in report.unseen
+        ),
         remarks=tuple(remarks),
     )
 

@@ -16,6 +16,7 @@ from factories_exams import (
     finish_exam,
     headers_of,
 )
+from factories_messages import make_change, make_comparison
 from pydicom import dcmread
 
 from node.bootstrap.priors.finding import find_prior
@@ -25,6 +26,7 @@ from node.bootstrap.priors.places import Folders
 from node.domain.errors import TryLater
 from node.domain.geometry import Geometry
 from node.domain.intake import DocumentRef
+from node.domain.prior import LesionStatus
 from node.domain.report import EvidenceKind
 from node.emulate.case import load_case
 from node.emulate.follow_up import FollowUp
@@ -181,6 +183,15 @@ def test_still_earlier_examinations_give_their_sizes(first, tmp_path):
     assert sizes.study_date == date(2024, 1, 2)
     expected = {each.tracking_uid: each.long_axis_mm for each in first.segmentation.lesions}
     assert sizes.long_axes_mm == pytest.approx(expected, abs=1e-2)
+
+
+def test_lesions_that_an_earlier_report_calls_gone_are_read_back(present, tmp_path):
+    gone = make_change(None, LesionStatus.VANISHED, before_ml=0.4, after_ml=None)
+    comparison = make_comparison(replace(gone, prior_segment_number=2))
+    earlier = write_visit(tmp_path, FIRST_DAY, visit="1", comparison=comparison)
+    prior = look(present, earlier.images, earlier.results).prior
+    assert prior.vanished == {gone.tracking_uid}
+    assert gone.tracking_uid not in {each.tracking_uid for each in prior.lesions}
 
 
 class Away(Folders):

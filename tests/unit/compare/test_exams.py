@@ -9,9 +9,11 @@ from factories_priors import balls, make_exam, make_prior, make_volume_of, segme
 from factories_volumes import make_geometry
 
 from node.compare.exams import compare_exams
+from node.compare.register import register
 from node.compare.summary import summarize_comparison
 from node.domain.prior import EarlierSizes, LesionStatus, Response
 from node.domain.volume import Volume
+from node.language import words_of
 
 GRID = make_geometry((24, 60, 60), (2.0, 1.0, 1.0))
 A, B = (-30, -40, 30, 8), (-10, -15, 40, 5)
@@ -60,6 +62,20 @@ def test_images_of_something_else_are_not_matched_but_totals_are_told():
     assert "could not be registered" in comparison.remarks[0]
 
 
+def test_images_that_nowhere_meet_are_told_in_the_same_words_each_time():
+    far = replace(
+        GRID, affine=GRID.affine + np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 2000]])
+    )
+    present, earlier = (
+        replace(make_volume_of(body(), grid), frame_of_reference_uid="1.2.3")
+        for grid in (GRID, far)
+    )
+    reason = register(present, earlier).reason
+    assert reason.startswith("the images do not overlap")
+    assert "0x" not in reason  # an address would give the same result another report
+    assert register(present, earlier).reason == reason
+
+
 def test_without_the_earlier_images_nothing_is_matched():
     _, before = visit([A], 1)
     present, after = visit([A], 2)
@@ -82,6 +98,26 @@ def test_a_new_lesion_where_the_earlier_images_do_not_reach_is_said_to_be_there(
     comparison = compare_exams(present, after, make_prior(before), earlier).comparison
     assert comparison.changes[0].status is LesionStatus.NEW
     assert any("do not reach: Lesion 1" in each for each in comparison.remarks)
+
+
+def test_one_that_a_silent_report_may_have_missed_is_not_called_new():
+    """An earlier version did not write where lesions outside the images lie."""
+    earlier, before = visit([A], 1, geometry=make_geometry((12, 60, 60), (2.0, 1.0, 1.0)))
+    present, after = visit([A, (-10, -15, 46, 5)], 2)
+    uid = before.lesions[0].tracking_uid
+    first = EarlierSizes(study_date=date(2023, 1, 1), long_axes_mm={uid: 16.0, "1.2.9": 10.0})
+    prior = replace(make_prior(before), history=(first,))
+    comparison = compare_exams(present, after, prior, earlier).comparison
+    assert [each.status for each in comparison.changes] == [
+        LesionStatus.MATCHED,
+        LesionStatus.UNMATCHED,
+    ]
+    assert comparison.recist.category is Response.NOT_EVALUABLE
+    (remark,) = [each for each in comparison.remarks if "not called new: Lesion 2" in each]
+    assert words_of("zh").retell(remark).endswith("故不标为新发：病灶 2。")
+    known = replace(prior, history=(replace(first, long_axes_mm={uid: 16.0}),))
+    comparison = compare_exams(present, after, known, earlier).comparison
+    assert comparison.changes[1].status is LesionStatus.NEW
 
 
 def test_targets_and_sums_follow_the_first_examination():

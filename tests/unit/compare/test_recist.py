@@ -1,11 +1,13 @@
 """RECIST 1.1: each category by its rule, and the doubling time."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from node.compare.growth import doubling_time
-from node.compare.recist import assess_response, choose_targets
+from node.compare.lineage import choose_targets
+from node.compare.recist import assess_response
 from node.domain.prior import EarlierSizes, LesionChange, LesionStatus, Response
 
 FIRST, LAST = date(2023, 7, 1), date(2024, 1, 2)
@@ -22,15 +24,23 @@ def change(uid, before, after, status=None, *, is_target=True):
         status=status or known[before is not None, after is not None],
         tracking_id=f"Lesion {uid}",
         tracking_uid=uid,
+        prior_tracking_uid=None if before is None else uid,
         long_axis_before_mm=before,
         long_axis_after_mm=after,
         is_target=is_target and before is not None,
     )
 
 
-def judge(*changes, earlier=()):
-    targets = [each.tracking_uid for each in changes if each.is_target]
-    return assess_response(changes, earlier, prior_date=LAST, targets=targets)
+def judge(*changes, earlier=(), targets=None, vanished=()):
+    if targets is None:
+        targets = [each.tracking_uid for each in changes if each.is_target]
+    before = {
+        each.prior_tracking_uid: each.long_axis_before_mm
+        for each in changes
+        if each.prior_tracking_uid
+    }
+    last = EarlierSizes(study_date=LAST, long_axes_mm=before, vanished=frozenset(vanished))
+    return assess_response(changes, [*earlier, last], targets=targets)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +105,100 @@ def test_what_was_not_seen_is_not_evaluable():
     assert judge(unknown).category is Response.NOT_EVALUABLE
     new = change("2", None, 12.0)
     assert judge(hidden, new).category is Response.PROGRESSIVE
+
+
+def sizes(vanished=(), **long_axes_mm):
+    return EarlierSizes(study_date=FIRST, long_axes_mm=long_axes_mm, vanished=frozenset(vanished))
+
+
+def test_a_target_that_the_examination_before_did_not_show_is_not_gone():
+    """Of two lesions of 20 mm the second lay outside the images then and now."""
+    one = change("a", 20.0, 20.0)
+    found = judge(one, earlier=[sizes(a=20.0, b=20.0)], targets=["a", "b"])
+    assert found.category is Response.NOT_EVALUABLE
+    assert (found.sum_mm, found.baseline_sum_mm, found.nadir_sum_mm) == (None, 40.0, 40.0)
+    assert "not known since an earlier examination" in found.rule
+    new = change("c", None, 12.0)
+    assert judge(one, new, earlier=[sizes(a=20.0, b=20.0)], targets=["a", "b"]).category is (
+        Response.PROGRESSIVE
+    )
+
+
+def test_what_a_visit_calls_outside_its_images_is_not_gone_where_nothing_was_found():
+    hidden = EarlierSizes(study_date=FIRST, long_axes_mm={}, unseen=frozenset("b"))
+    one = change("a", 20.0, 20.0)
+    found = judge(one, earlier=[sizes(a=20.0, b=20.0), hidden], targets=["a", "b"])
+    assert found.category is Response.NOT_EVALUABLE
+    assert "not known since an earlier examination" in found.rule
+
+
+@pytest.mark.parametrize(("vanished", "category"), [("", "NE"), ("a", "CR")])
+def test_targets_are_gone_only_where_a_report_says_so(vanished, category):
+    """Nothing was found, then and now; it may have been another place, or not compared."""
+    found = judge(earlier=[sizes(a=20.0)], targets=["a"], vanished=vanished)
+    assert found.category is Response(category)
+
+
+def test_growth_of_a_target_with_another_lesion_in_it_is_not_evaluable():
+    """A target of 20 mm has met a small lesion: 30 mm may be both, 13 mm are a response anyway."""
+    for after, category in ((30.0, "NE"), (22.0, "SD"), (13.0, "PR")):
+        grown = replace(
+            change("n", 8.0, after, LesionStatus.MERGED),
+            further_prior_tracking_uids=("a",),
+            stems=frozenset({"a", "n"}),
+            lesion_number=1,
+            is_target=True,
+        )
+        found = judge(grown, earlier=[sizes(a=20.0, n=8.0)], targets=["a"])
+        assert (found.category, found.baseline_sum_mm) == (Response(category), 20.0)
+        merged = EarlierSizes(
+            study_date=LAST, long_axes_mm={"n": 22.0}, predecessors={"n": frozenset("a")}
+        )
+        later = replace(
+            change("n", 22.0, after), stems=grown.stems, lesion_number=1, is_target=True
+        )
+        chain = [sizes(a=20.0, n=8.0), merged]
+        assert assess_response([later], chain, targets=["a"]).category is Response(category)
+
+
+def test_a_part_of_a_target_that_the_baseline_did_not_show_gives_no_sum():
+    baseline = EarlierSizes(
+        study_date=FIRST,
+        long_axes_mm={"a": 20.0},
+        unseen=frozenset("b"),
+        predecessors={"b": frozenset("a")},
+    )
+    again = replace(change("b", None, 15.0, LesionStatus.MATCHED), stems=frozenset("ab"))
+    changes = [change("a", 20.0, 20.0), replace(again, is_target=True)]
+    found = assess_response(changes, [baseline], targets=["a"])
+    assert (found.category, found.sum_mm) == (Response.NOT_EVALUABLE, None)
+
+
+@pytest.mark.parametrize("targets", [["a"], []])
+def test_a_lesion_that_may_be_an_old_one_is_no_progression(targets):
+    doubtful = change("x", None, 12.0, LesionStatus.UNMATCHED)
+    old = change("a", 20.0, 20.0, is_target=bool(targets))
+    found = judge(old, doubtful, targets=targets)
+    assert found.category is Response.NOT_EVALUABLE
+    assert "may be one that the latest earlier examination did not show" in found.rule
+    new = change("c", None, 12.0)
+    assert judge(old, doubtful, new, targets=targets).category is Response.PROGRESSIVE
+
+
+@pytest.mark.parametrize("earlier", [
+    [sizes(a=20.0, b=20.0)],
+    [sizes(a=20.0, b=20.0), sizes(a=20.0, vanished="b")],
+    ])  # fmt: skip
+def test_a_target_that_was_told_gone_counts_nothing(earlier):
+    last = () if len(earlier) > 1 else ("b",)  # it is told once
+    found = judge(change("a", 20.0, 20.0), earlier=earlier, targets=["a", "b"], vanished=last)
+    assert (found.category, found.sum_mm, found.nadir_sum_mm) == (Response.PARTIAL, 20.0, 20.0)
+
+
+def test_a_target_outside_earlier_images_makes_no_nadir():
+    earlier = [sizes(a=20.0, b=20.0), sizes(a=20.0)]
+    found = judge(change("a", 20.0, 20.0), change("b", 20.0, 20.0), earlier=earlier)
+    assert (found.category, found.nadir_sum_mm) == (Response.STABLE, 40.0)
 
 
 def test_targets_are_the_two_longest_measurable_lesions():

@@ -1,8 +1,11 @@
 """What a Dask worker does with one job: read, segment, measure, classify, report, record."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,10 +25,12 @@ from node.config.load import load_settings
 from node.deliver.addressees import addressees, messages_for
 from node.domain.errors import InputRejected, Problem, SetupFault
 from node.domain.prompt import Prompt
+from node.domain.report import Evidence
 from node.domain.study import InstanceRef, Series
 from node.domain.triage import TriageRule
 from node.jobs.failure import record_failure
 from node.jobs.job import Job
+from node.jobs.outbox import GoesTo
 from node.pipeline import Case, Toolbox, check_golden, open_toolbox, run_stages
 from node.result import summarize_case
 from node.telemetry.audit.trail import AuditTrail
@@ -163,17 +168,43 @@ def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper, fetched: Ex
         ),
         on_stage=lease.enter_stage,
     )
-    result = summarize_case(case)
     peers = {peer.name: peer for peer in parts.settings.peers}
-    parts.ledger.finish(
+    record_results(
+        parts,
         job_id,
         owner,
+        folder=attempt,
         evidence=case.evidence,
-        result=result,
+        result=summarize_case(case),
         goes_to=addressees(peers, case.triage),
     )
-    for other in results.iterdir():
-        if other != attempt and parts.ledger.get(job_id).result == result:
+
+
+def record_results(
+    parts: Parts,
+    job_id: str,
+    owner: str,
+    *,
+    folder: Path,
+    evidence: Sequence[Evidence],
+    result: Mapping[str, Any],
+    goes_to: GoesTo,
+) -> None:
+    """Write results into the ledger once they are on the disk; other attempts are removed.
+
+    Parameters
+    ----------
+    parts : Parts
+    job_id, owner : str
+    folder : Path
+        Of this attempt; beside it are those of others that lost their lease.
+    evidence, result, goes_to
+        See ``Ledger.finish``.
+    """
+    parts.spool.make_durable(folder)
+    parts.ledger.finish(job_id, owner, evidence=evidence, result=result, goes_to=goes_to)
+    for other in folder.parent.iterdir():
+        if other != folder and parts.ledger.get(job_id).result == result:
             shutil.rmtree(other)
 
 

@@ -20,6 +20,7 @@ from node.deliver.status import (
     rule_of,
 )
 from node.deliver.syntaxes import CannotTranscode, choose, propose, transcode
+from node.jobs.job import UNREADABLE
 
 log = structlog.get_logger()
 
@@ -132,7 +133,7 @@ def send_objects(
         try:
             readable.append(_peek(path))
         except (OSError, InvalidDicomError, AttributeError) as error:
-            problem = f"unreadable: {type(error).__name__}"
+            problem = f"{UNREADABLE}: {type(error).__name__}"
             note(_failed(path, "", PROCESSING_FAILURE, False, problem))
     if readable:
         try:
@@ -185,7 +186,7 @@ def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
     except CannotTranscode as error:
         return _refused(outgoing, f"; it cannot be transcoded: {error}")
     except OSError as error:
-        problem = f"unreadable: {type(error).__name__}"
+        problem = f"{UNREADABLE}: {type(error).__name__}"
         uid = outgoing.sop_instance_uid
         return _failed(outgoing.path, uid, PROCESSING_FAILURE, False, problem)
     except RuntimeError:  # pynetdicom: the association ended between the check and the call

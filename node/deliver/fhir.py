@@ -18,6 +18,7 @@ from node.deliver.c_store import SendOutcome
 from node.deliver.messages import address_bundle, send_each
 from node.deliver.status import Verdict
 from node.deliver.web_client import (
+    UNDECIDED,
     BoundedSession,
     WebRefused,
     media_type,
@@ -25,10 +26,10 @@ from node.deliver.web_client import (
     timeouts_of,
     web_failures,
 )
+from node.dicom.damage import DAMAGED
 from node.domain.errors import SetupFault
 
 FHIR_JSON = "application/fhir+json"
-CONFLICT = 409
 WORDS = "abcdefghijklmnopqrstuvwxyz-"
 
 
@@ -114,8 +115,8 @@ def _send(
             answers.append(answer)
             answer.raise_for_status()
     except WebRefused as refused:
-        is_conflict = refused.status == CONFLICT
-        return Verdict.RETRY if is_conflict else Verdict.GIVE_UP, f"{refused}{_issues(answers)}"
+        is_unclear = refused.status in UNDECIDED
+        return Verdict.RETRY if is_unclear else Verdict.GIVE_UP, f"{refused}{_issues(answers)}"
     return _judge(answer, len(bundle["entry"]))
 
 
@@ -126,7 +127,7 @@ def _judge(answer: requests.Response, entries: int) -> tuple[Verdict, str]:
         told = answer.json()
         statuses = [str(entry["response"]["status"]) for entry in told["entry"]]
         is_answer = told["resourceType"] == "Bundle" and told["type"] == "transaction-response"
-    except (ValueError, KeyError, TypeError):
+    except DAMAGED:
         is_answer, statuses = False, []
     if not is_answer:
         return Verdict.RETRY, f"{said} with {media_type(answer) or 'no type'}, no answer"
@@ -142,7 +143,7 @@ def _issues(answers: list[requests.Response]) -> str:
         issues = answers[-1].json()["issue"]
         told = {str(issue["code"]) for issue in issues}
         places = {str(each) for issue in issues for each in issue.get("expression", ())}
-    except (IndexError, ValueError, KeyError, TypeError):
+    except DAMAGED:
         return ""
     codes = sorted(each for each in told if set(each) <= set(WORDS))
     return f": {', '.join([*codes, *sorted(each[:60] for each in places)[:3]])}"

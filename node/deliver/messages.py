@@ -12,7 +12,10 @@ from node.config.settings import Hl7, Peer
 from node.deliver.c_store import SendOutcome, log_outcome
 from node.deliver.status import PROCESSING_FAILURE, Verdict
 from node.domain.errors import TryLater
+from node.jobs.job import UNREADABLE
 
+NULL = '""'
+"""In PID-3: the patient has no number (HL7 v2.5.1 chapter 2.5.3)."""
 PATIENT_ID_AUTHORITY = 3
 """Component of PID-3, from 0: CX.4."""
 SendOne = Callable[[bytes], tuple[Verdict, str]]
@@ -49,7 +52,7 @@ def send_each(
                 raise
             verdict, detail = Verdict.RETRY, str(reason)
         except (OSError, ValueError, LookupError) as error:
-            verdict, detail = Verdict.GIVE_UP, f"unreadable: {type(error).__name__}"
+            verdict, detail = Verdict.GIVE_UP, f"{UNREADABLE}: {type(error).__name__}"
         outcome = SendOutcome(
             path=path,
             sop_instance_uid="",
@@ -100,7 +103,7 @@ def address_bundle(bundle: dict[str, Any], patient_id_system: str) -> dict[str, 
 
 def _name_authority(segment: str, authority: str) -> str:
     fields = segment.split("|")
-    if fields[0] != "PID" or not fields[3]:
+    if fields[0] != "PID" or fields[3] in ("", NULL):
         return segment
     parts = fields[3].split("^")
     parts += [""] * (PATIENT_ID_AUTHORITY + 1 - len(parts))

@@ -20,7 +20,7 @@ from node.deliver.c_store import SendOutcome, log_outcome
 from node.deliver.status import PROCESSING_FAILURE, Verdict, rule_of
 from node.deliver.web_client import (
     JSON,
-    NOT_READABLE,
+    UNDECIDED,
     XML,
     WebRefused,
     media_type,
@@ -29,6 +29,7 @@ from node.deliver.web_client import (
     web_failures,
 )
 from node.domain.errors import TryLater
+from node.jobs.job import UNREADABLE
 
 SUCCESS = 0x0000
 CONFLICT, PARTLY = 409, 202
@@ -70,7 +71,7 @@ def store_objects(
             uid = str(dataset.SOPInstanceUID)
         except (OSError, InvalidDicomError, AttributeError) as error:
             outcome = _outcome(
-                path, "", PROCESSING_FAILURE, f"unreadable: {type(error).__name__}", retry=False
+                path, "", PROCESSING_FAILURE, f"{UNREADABLE}: {type(error).__name__}", retry=False
             )
         else:
             try:
@@ -81,7 +82,7 @@ def store_objects(
                     raise
                 outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=True)
             except WebRefused as reason:
-                is_unclear = reason.status in (CONFLICT, NOT_READABLE)
+                is_unclear = reason.status in UNDECIDED
                 outcome = _outcome(path, uid, PROCESSING_FAILURE, str(reason), retry=is_unclear)
                 outcome = replace(outcome, refused=not is_unclear)
         outcomes.append(outcome)

@@ -30,6 +30,8 @@ RETRIED = frozenset({401, 403, 407, 408, 425, 429, 500, 502, 503, 504, 507})
 
 NOT_READABLE = 0
 """In place of an HTTP status: an answer that is none."""
+UNDECIDED = frozenset({NOT_READABLE, 404, 409})
+"""They say nothing of what was sent: no answer, a wrong address (for an operator), a conflict."""
 
 
 class WebRefused(SetupFault):

@@ -26,9 +26,15 @@ def link_delivery(
     *,
     at: datetime,
     stands_for: DeliveryRow | None = None,
+    not_sent: str = "",
 ) -> bool:
-    """Have a job wait for an object, or for what stands in for it; tell whether it is open."""
+    """Have a job wait for an object, or for what stands in for it; tell whether it is open.
+
+    With a reason in ``not_sent`` it is written down, and not sent.
+    """
     row = _find_or_add(session, job, destination, item, at=at)
+    if not_sent and row.state == DeliveryState.PENDING:
+        release(row, DeliveryEvent.REPLACE, error=not_sent, at=at)
     if stands_for is not None and stands_for.delivery_id != row.delivery_id:
         row.stands_for = row.stands_for or stands_for.sop_instance_uid
     rows, is_open = [row], False

@@ -12,8 +12,8 @@
 A delivery is *sent* while it is PENDING under a lease: what becomes of it is not known before the
 answer. ACCEPTED ends the waiting of its job; COMMITTED and FOUND are proofs that come later. One
 that is REPLACED is never sent; the job waits for what stands in for it: for nothing where the
-object was rejected by a person, which may also happen to one that FAILED. REOPEN also leads from
-ACCEPTED, FOUND and COMMITTED to PENDING, where a person asks for it.
+object was rejected by a person, or a message has a later one, which may also happen to one that
+FAILED. REOPEN also leads from ACCEPTED, FOUND and COMMITTED to PENDING, where a person asks for it.
 """
 
 from collections.abc import Mapping

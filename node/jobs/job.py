@@ -130,6 +130,8 @@ class DeliveryState(StrEnum):
 
 IN_PEER = frozenset({DeliveryState.ACCEPTED, DeliveryState.FOUND, DeliveryState.COMMITTED})
 """The destination has taken it: it is not sent again, unless the destination loses it."""
+UNREADABLE = "unreadable"
+"""Beginning of the error of a delivery whose file is gone or damaged: it has to be made again."""
 PROVEN = frozenset({DeliveryState.FOUND, DeliveryState.COMMITTED})
 """More than the answer to a sending shows that the destination holds it."""
 

@@ -21,6 +21,7 @@ from node.jobs.job import IN_PEER, Job, JobEventRow
 from node.jobs.rejected import reason_of_rejection
 from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
 from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, begin
+from node.jobs.superseding import reason_of_superseding
 from node.storage.database import reading, writing
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobEventLine, JobRow
 
@@ -122,7 +123,8 @@ class Ledger(Claims):
     def send_again(self, job_id: str) -> Job:
         """Send the results of a delivered job again, although its destinations had taken them.
 
-        Other jobs that wait for the same objects wait for them again. What was rejected stays out.
+        Other jobs that wait for the same objects wait for them again. What was rejected stays out,
+        as do messages that a later evaluation has taken the place of.
 
         Raises
         ------
@@ -139,7 +141,9 @@ class Ledger(Claims):
             rows = [
                 row
                 for row in self._linked(session, job_id)
-                if row.state in IN_PEER and not reason_of_rejection(session, row.sop_instance_uid)
+                if row.state in IN_PEER
+                and not reason_of_rejection(session, row.sop_instance_uid)
+                and not reason_of_superseding(session, job, row.destination, row.kind)
             ]
             if job.state != JobState.DELIVERED or not rows:
                 raise IllegalTransition(JobState(job.state), JobEvent.RESEND)

@@ -15,7 +15,7 @@ from numpy.random import Generator
 from sqlalchemy import ColumnElement, Engine, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from node.domain.report import Evidence, EvidenceKind
+from node.domain.report import MESSAGES, Evidence, EvidenceKind
 from node.jobs.backoff import Backoff
 from node.jobs.delivery_rows import (
     SENDS,
@@ -26,9 +26,10 @@ from node.jobs.delivery_rows import (
     reopen,
 )
 from node.jobs.delivery_state import DeliveryEvent
-from node.jobs.job import IN_PEER, Delivery, DeliveryState
+from node.jobs.job import IN_PEER, UNREADABLE, Delivery, DeliveryState
 from node.jobs.rows import delivery_of, move
 from node.jobs.state import JobEvent, JobState
+from node.jobs.superseding import older_messages, reason_of_superseding, superseded_by
 from node.storage.clock import utc_now
 from node.storage.database import reading, writing
 from node.storage.tables import DeliveryRow, JobDeliveryRow, JobRow
@@ -228,13 +229,30 @@ class Outbox:
         is_open = False
         for destination in sorted(set(job.destinations)):
             for item in objects:
-                if goes_to(destination, item):
-                    is_open |= link_delivery(session, job, destination, item, at=at)
+                if not goes_to(destination, item):
+                    continue
+                later = reason_of_superseding(session, job, destination, item.kind)
+                if item.kind in MESSAGES and not later:
+                    for delivery_id in older_messages(session, job, destination, item.kind):
+                        self._set_aside(session, delivery_id, superseded_by(job.job_id), at=at)
+                is_open |= link_delivery(session, job, destination, item, at=at, not_sent=later)
         return is_open
 
+    def _set_aside(self, session: Session, delivery_id: int, reason: str, *, at: datetime) -> bool:
+        """Have a delivery that is not accepted sent no more; tell whether there was one."""
+        jobs = jobs_waiting_for(session, delivery_id)
+        row = lock_delivery(session, delivery_id)
+        if row.state not in (DeliveryState.PENDING, DeliveryState.FAILED):
+            return False
+        release(row, DeliveryEvent.REPLACE, error=reason, at=at)
+        self._settle(session, jobs, at=at)
+        return True
+
     def _resend(self, session: Session, job_id: str, *, at: datetime) -> bool:
-        """Open the given-up deliveries of a job; False when a file of theirs is gone."""
+        """Open the given-up deliveries of a job; False when a file of theirs is gone or damaged."""
         rows = [row for row in self._linked(session, job_id) if row.state == DeliveryState.FAILED]
+        if any(row.error.startswith(UNREADABLE) for row in rows):
+            return False
         if not all(delivery_of(row).path.is_file() for row in rows):
             return False
         for row in rows:

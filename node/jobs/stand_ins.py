@@ -76,12 +76,7 @@ class StandIns(Outbox):
         count = 0
         with writing(self._engine) as session:
             for delivery_id in session.scalars(query.order_by(DeliveryRow.delivery_id)).all():
-                jobs = jobs_waiting_for(session, delivery_id)
-                row = lock_delivery(session, delivery_id)
-                if row.state in open_states:
-                    release(row, DeliveryEvent.REPLACE, error=reason, at=now)
-                    self._settle(session, jobs, at=now)
-                    count += 1
+                count += self._set_aside(session, delivery_id, reason, at=now)
         return count
 
     def tell_rejection(

@@ -78,12 +78,14 @@ def _collect(
 
 
 def check_final(peer: Peer, service: str, status: Any) -> None:
-    """Raise what a final status other than success means; warnings pass."""
+    """Raise what a final status other than success means; warnings pass.
+
+    The Error Comment stays with the peer: it may name the patient, and this goes to log and ledger.
+    """
     code = int(status.Status)
     if code == SUCCESS or code >> 12 == 0xB:
         return
-    comment = str(status.get("ErrorComment", "")).strip()
-    said = f"{peer.name}: {service} answered 0x{code:04X}" + (f" ({comment})" if comment else "")
+    said = f"{peer.name}: {service} answered 0x{code:04X}; its log tells why"
     if code >> 8 == OUT_OF_RESOURCES >> 8 or code == CANCELLED:
         raise TryLater(said)
     raise QueryRefused(said)

@@ -65,7 +65,9 @@ def move(
 
 
 def patient(settings: DeliverSettings) -> DeliverSettings:
-    """Return settings for answers that come only when all objects were sent."""
+    """Return settings for answers that come only when all objects were sent; 0 has no limit."""
+    if not settings.dimse_timeout_s:
+        return settings
     return settings.model_copy(update={"dimse_timeout_s": max(settings.dimse_timeout_s, 600)})
 
 

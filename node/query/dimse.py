@@ -5,6 +5,7 @@ References
 PS3.4 section C.6.2.1 (keys of the study root information model).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from node.query.c_find import find
 from node.query.c_get import get
 from node.query.c_move import move
 from node.query.found import Fetched, InstanceFound, SeriesFound, StudyFound, StudyKeys, Wanted
+
+OBJECTS_AT_A_TIME = 100
+"""UIDs of one C-GET or C-MOVE: in explicit VR a list has at most 64 KiB (PS3.5 7.1.2), and beyond
+that pydicom writes it as UN, which not every archive reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,22 +114,34 @@ class DimseArchive:
 
     def get(self, wanted: Wanted, folder: Path) -> Fetched:
         """Fetch objects into a folder by C-GET; see ``Archive``."""
-        return get(
-            self.peer,
-            _identifier_of(wanted),
-            folder,
-            calling_ae_title=self.calling_ae_title,
-            settings=self.settings,
-        )
+        arrived: dict[Path, None] = {}  # an archive may send an object with more than one batch
+        failed = 0
+        for identifier in _identifiers_of(wanted):
+            fetched = get(
+                self.peer,
+                identifier,
+                folder,
+                calling_ae_title=self.calling_ae_title,
+                settings=self.settings,
+            )
+            arrived.update(dict.fromkeys(fetched.paths))
+            failed += fetched.failed
+        return Fetched(completed=len(arrived), failed=failed, paths=tuple(arrived))
 
     def move(self, wanted: Wanted, *, destination_ae_title: str) -> Fetched:
         """Have objects sent to an AE title by C-MOVE; see ``c_move.move``."""
-        return move(
-            self.peer,
-            _identifier_of(wanted),
-            destination_ae_title=destination_ae_title,
-            calling_ae_title=self.calling_ae_title,
-            settings=self.settings,
+        told = [
+            move(
+                self.peer,
+                identifier,
+                destination_ae_title=destination_ae_title,
+                calling_ae_title=self.calling_ae_title,
+                settings=self.settings,
+            )
+            for identifier in _identifiers_of(wanted)
+        ]
+        return Fetched(
+            completed=sum(each.completed for each in told), failed=sum(each.failed for each in told)
         )
 
     def _find(self, identifier: Dataset) -> list[Dataset]:
@@ -146,21 +163,26 @@ def _identifier(level: str, **keys: Any) -> Dataset:
     return identifier
 
 
-def _identifier_of(wanted: Wanted) -> Dataset:
-    if wanted.sop_instance_uids:
-        return _identifier(
+def _identifiers_of(wanted: Wanted) -> Iterator[Dataset]:
+    """Yield what is asked for; many objects in batches, each a question of its own."""
+    uids = wanted.sop_instance_uids
+    for start in range(0, len(uids), OBJECTS_AT_A_TIME):
+        yield _identifier(
             "IMAGE",
             StudyInstanceUID=wanted.study_instance_uid,
             SeriesInstanceUID=wanted.series_instance_uid,
-            SOPInstanceUID=list(wanted.sop_instance_uids),
+            SOPInstanceUID=list(uids[start : start + OBJECTS_AT_A_TIME]),
         )
+    if uids:
+        return
     if wanted.series_instance_uid:
-        return _identifier(
+        yield _identifier(
             "SERIES",
             StudyInstanceUID=wanted.study_instance_uid,
             SeriesInstanceUID=wanted.series_instance_uid,
         )
-    return _identifier("STUDY", StudyInstanceUID=wanted.study_instance_uid)
+    else:
+        yield _identifier("STUDY", StudyInstanceUID=wanted.study_instance_uid)
 
 
 def _value(match: Dataset, keyword: str) -> Any:

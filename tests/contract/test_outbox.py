@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import Engine
 from stopped_clock import StoppedClock
 
+from node.config.settings import DeliverSettings, Peer
+from node.deliver.c_store import send_objects
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery, DeliveryState, Job
 from node.jobs.ledger import Ledger
@@ -216,6 +218,22 @@ def test_retry_works_again_when_the_files_are_gone(ledger: Ledger, tmp_path: Pat
     assert finish(ledger, job, "2.25.1", folder=tmp_path / "new").state is JobState.SENDING
     (delivery,) = ledger.claim_deliveries("d")
     assert delivery.path == tmp_path / "new" / "2.25.1.dcm"
+
+
+def test_retry_works_again_when_a_file_is_damaged(ledger: Ledger, tmp_path: Path) -> None:
+    """To send it again could only fail again."""
+    damaged = tmp_path / "2.25.1.dcm"
+    damaged.write_bytes(b"")
+    job = send_job(ledger, "2.25.1", folder=tmp_path)
+    (delivery,) = ledger.claim_deliveries("d")
+    away = Peer(name="pacs", ae_title="PACS", port=1)
+    (outcome,) = send_objects(
+        [delivery.path], peer=away, calling_ae_title="ONCONODE", settings=DeliverSettings()
+    )
+    assert not outcome.retry
+    ledger.delivery_failed(delivery.delivery_id, "d", error=outcome.detail, retry=False)
+    assert ledger.get(job.job_id).state is JobState.FAILED
+    assert ledger.retry(job.job_id).state is JobState.QUEUED
 
 
 def test_other_results_after_a_retry_replace_the_old_ones(ledger: Ledger, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from node.deliver.fhir import send_bundles
 from node.deliver.greeting import greet
 from node.deliver.hl7_answer import NoAnswer, read_answer
 from node.deliver.messages import address_bundle, address_oru
-from node.deliver.mllp import send_messages
+from node.deliver.mllp import MAXIMUM_ANSWER_BYTES, send_messages
 from node.domain.errors import SetupFault, TryLater
 from node.domain.report import Evidence, EvidenceKind
 from node.domain.triage import Flag, RaisedFlag, Triage
@@ -100,7 +100,7 @@ def test_an_accepted_message_was_addressed(message):
         (b"\x0bMSH|^~\\&|RIS\r\x1c\r", False, True, "no MSA"),
         (b"HTTP/1.0 400 Bad Request\x1c\r", False, True, "no MLLP frame"),
         (b"\x0bGET\x1c\r", False, True, "no HL7 message"),
-        (b"\x0b" + b"A" * 70000, False, True, "more than 65536 bytes"),
+        (b"\x0b" + b"A" * MAXIMUM_ANSWER_BYTES, False, True, "more than 65536 bytes"),
     ],
 )  # fmt: skip
 def test_what_an_answer_means(message, answer, accepted, retry, words):
@@ -159,6 +159,8 @@ def test_an_answer_of_any_delimiters_is_read():
 def test_a_patient_id_keeps_its_authority():
     named = TEXT.replace("P-1", "P-1^^^LAB&1.2&ISO")
     assert "|P-1^^^LAB&1.2&ISO|" in address_oru(named, RIS)
+    nobody = TEXT.replace("P-1", '""')
+    assert '|""||' in address_oru(nobody, RIS)  # no number, so no authority
     assert address_bundle({"entry": []}, "urn:x") == {"entry": []}
 
 
@@ -192,11 +194,14 @@ FHIR_JSON = "application/fhir+json"
     ("answer", "retry", "words"),
     [
         ((422, FHIR_JSON, OUTCOME), False, "HTTP 422: required, Observation.code"),
+        ((404, "text/html", "no such page"), True, "HTTP 404"),
         ((412, FHIR_JSON, "{}"), False, "HTTP 412"),
         ((409, FHIR_JSON, OUTCOME), True, "HTTP 409"),
         ((200, "text/html", "<html>"), True, "text/html, no answer"),
         ((200, FHIR_JSON, PARTLY), True, "0 of 1 entries"),
         ((302, FHIR_JSON, ""), True, "no answer"),
+        ((200, FHIR_JSON, "[" * 100_000), True, "no answer"),
+        ((422, FHIR_JSON, "[" * 100_000), False, "HTTP 422"),
     ],
 )
 def test_what_a_fhir_server_answers(bundle, answer, retry, words):

@@ -1,6 +1,7 @@
 """DICOMweb over HTTP: who we say we are, and what the answers mean."""
 
 import gzip
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -101,6 +102,17 @@ def test_nothing_found_may_be_a_404(web: Web) -> None:
 def test_an_answer_that_is_no_json_is_refused(web: Web) -> None:
     web.body = b"<html>sign in</html>"
     with pytest.raises((QueryRefused, TryLater), match="QIDO-RS"):
+        ask(web)
+
+
+def test_more_matches_than_are_taken_fail_the_query(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"0020000D": {"vr": "UI", "Value": [f"1.2.{number}"]}} for number in range(3)]
+    web.body = json.dumps(told).encode()
+    assert len(ask(web)) == 3
+    monkeypatch.setattr("node.query.web.MAXIMUM_MATCHES", 2)
+    with pytest.raises(QueryRefused, match="more than 2 matches; ask for less"):
         ask(web)
 
 

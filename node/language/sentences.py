@@ -1,8 +1,9 @@
 """Sentences that the node composes elsewhere, with values in them, by their pattern.
 
 Warnings, reasons and limitations are kept in results as finished English sentences. Here stand
-those that a person reads, so that they can be told in another language afterwards; a test composes
-each where it comes from and looks for its translation.
+those that a person reads, so that they can be told in another language afterwards. Tests compose
+those of parts, roles, arrival, assessment and response where they come from and look for their
+translation; the others are only tried as they stand.
 """
 
 import re
@@ -61,6 +62,7 @@ SENTENCES: tuple[Sentence, ...] = (
         "probability %(probability)s)"
     ),
     N_("Read together, on the grid of the first: %(roles)s."),
+    N_("%(role)s = series number %(number)s"),
     # arrival
     N_(
         "%(series)s: about %(gaps)s slices are missing in gaps; only the longest run of "
@@ -90,6 +92,14 @@ SENTENCES: tuple[Sentence, ...] = (
     N_("Lesions were not matched with the earlier ones: %(reason)s."),
     N_("Earlier images were registered rigidly: %(reason)s."),
     N_("The place of earlier lesions is not within these images: %(names)s."),
+    N_(
+        "Lesions of a still earlier examination are seen again, which the latest earlier images "
+        "did not show: %(names)s."
+    ),
+    N_(
+        "Lesions that the latest earlier images do not wholly show may be known from a still "
+        "earlier examination, and are not called new: %(names)s."
+    ),
     N_("Lesions that are called new lie where the earlier images do not reach: %(names)s."),
     N_("correlation %(correlation)s over %(share)s of the body"),
     N_("the images could not be registered: %(faults)s"),

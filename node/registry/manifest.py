@@ -1,15 +1,38 @@
 """The manifest of a bundle, ``bundle.yaml``."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from node.config.settings import SequenceMatch
 from node.domain.code import Code
 from node.domain.errors import Problem, SetupFault
+from node.domain.spelling import without_spelling
 from node.registry.sequences import SEQUENCES
+
+
+def _is_plain(text: str) -> str:
+    lost = "".join(dict.fromkeys(without_spelling(text)))
+    if lost:
+        raise ValueError(
+            f"{lost[:20]!r} cannot be written in every DICOM object: write it in English "
+            "(node/language translates what people read)"
+        )
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_is_plain)]
+"""What stands in results, whose character set is that of their images."""
+Named = Annotated[Plain, Field(min_length=1, pattern=r"\S")]
 
 
 class _Frozen(BaseModel):
@@ -19,9 +42,9 @@ class _Frozen(BaseModel):
 class CodeEntry(_Frozen):
     """A coded concept."""
 
-    value: str
-    scheme: str
-    meaning: str = Field(max_length=64)
+    value: Named
+    scheme: Named = Field(max_length=16)
+    meaning: Named = Field(max_length=64)
 
     def code(self) -> Code:
         """Return it as the domain's type."""
@@ -45,7 +68,7 @@ class RoleEntry(_Frozen):
     for a sequence of this name (``node.registry.sequences``).
     """
 
-    name: str
+    name: Plain
     match: tuple[SequenceMatch, ...] = ()
 
     @model_validator(mode="after")
@@ -72,7 +95,7 @@ class ClassifierEntry(_Frozen):
     abstain_low: float
     abstain_high: float
     novelty_limit: float
-    types: tuple[str, ...] = ()
+    types: tuple[Named, ...] = ()
 
 
 class MemoryEntry(_Frozen):
@@ -95,17 +118,17 @@ class Manifest(_Frozen):
     ``memory`` a bundle is taken to need what the shipped ones of its kind do.
     """
 
-    name: str
-    version: str
+    name: Plain
+    version: Plain
     title: str
-    manufacturer: str
+    manufacturer: Plain
     licence: str
     data: str
-    limitations: str
+    limitations: Plain
     kind: Literal["slices", "nodule"] = "slices"
     roles: tuple[RoleEntry, ...] = ()
-    segmenter_name: str
-    classifier_name: str = ""
+    segmenter_name: Plain
+    classifier_name: Plain = ""
     anatomic_region: CodeEntry
     finding_type: CodeEntry
     accepts: Accepts

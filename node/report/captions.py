@@ -1,5 +1,7 @@
 """The words of the overlay: measurements, probability and model, in one column."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
@@ -15,6 +17,8 @@ from node.report.phrases import tell_assessment, tell_count, tell_type
 TRACK = "#262d38"
 WARNING = "#ffd479"
 MOST_LESIONS = 4
+_LINE = 0.045
+"""Height of a line below the lesions, in parts of the column."""
 _ASSESSMENT_COLOURS = {MALIGNANT.value: "#ff6b6b", BENIGN.value: "#5fd38d"}
 
 
@@ -38,26 +42,45 @@ def write_findings(axes: Axes, report: Report, words: Words, *, dice: float | No
     top = 0.915
     if report.completeness.is_partial:
         top = _write_partial(axes, top, report, words)
+    room = top - _write_model(axes, report.model, words) - (0 if dice is None else _LINE)
     findings = {finding.lesion_number: finding for finding in report.findings}
-    for lesion in lesions[:MOST_LESIONS]:
+    shown = _count_fitting([findings.get(lesion.number) for lesion in lesions], room, words)
+    for lesion in lesions[:shown]:
         top = _write_lesion(axes, top, lesion, findings.get(lesion.number), words)
-    if len(lesions) > MOST_LESIONS:
-        rest = sum(lesion.volume_ml for lesion in lesions[MOST_LESIONS:])
-        more = len(lesions) - MOST_LESIONS
+    more = len(lesions) - shown
+    if more:
+        rest = sum(lesion.volume_ml for lesion in lesions[shown:])
         told = words.gettext(
             "and %(more)s more, together %(volume)s ml: see the report",
             more=more,
             volume=f"{rest:.2f}",
         )
         _text(axes, top, told, colour=QUIET)
-        top -= 0.045
+        top -= _LINE
     if dice is not None:
         axes.plot(
             [0, 0.1], [top - 0.012] * 2, color=REFERENCE_COLOUR, linewidth=2, linestyle="dashed"
         )
         told = words.gettext("reference mask, Dice %(dice)s", dice=f"{dice:.3f}")
         _text(axes, top, told, x=0.13)
-    _write_model(axes, report.model, words)
+
+
+def _count_fitting(findings: Sequence[Finding | None], room: float, words: Words) -> int:
+    """Return how many lesions have room, with the line that tells of the others below them."""
+    shown = 0
+    for number, finding in enumerate(findings[:MOST_LESIONS], start=1):
+        room -= _height_of(finding, words)
+        if room < (_LINE if number < len(findings) else 0):
+            break
+        shown = number
+    return shown
+
+
+def _height_of(finding: Finding | None, words: Words) -> float:
+    if finding is None:
+        return 0.09
+    bar = 0 if finding.malignancy_probability is None else 0.034
+    return 0.137 + bar + 0.031 * len(_reason_lines(finding, words))
 
 
 def _write_partial(axes: Axes, top: float, report: Report, words: Words) -> float:
@@ -104,13 +127,19 @@ def _write_assessment(axes: Axes, top: float, finding: Finding, words: Words) ->
                 (0.05, top - 0.01), width, 0.008, boxstyle="square,pad=0", color=fill, linewidth=0
             )
             axes.add_patch(bar)
-    for line in wrap_text(words.retell(finding.reason), 56)[:3]:
+    for line in _reason_lines(finding, words):
         top -= 0.031
         _text(axes, top, line, x=0.05, size=10, colour=QUIET)
     return top - 0.06
 
 
-def _write_model(axes: Axes, model: ModelIdentity, words: Words) -> None:
+def _reason_lines(finding: Finding, words: Words) -> list[str]:
+    more = words.gettext(" ... (more in the report)")
+    return wrap_text(words.retell(finding.reason), 56, max_lines=3, placeholder=more)
+
+
+def _write_model(axes: Axes, model: ModelIdentity, words: Words) -> float:
+    """Name the model at the foot; return where the line above it lies."""
     limits = wrap_text(
         words.retell(model.limitations),
         58,
@@ -122,6 +151,7 @@ def _write_model(axes: Axes, model: ModelIdentity, words: Words) -> None:
     axes.plot([0, 1], [top + 0.02] * 2, color=TRACK, linewidth=1)
     for number, line in enumerate(lines):
         _text(axes, top - 0.03 * number, line, size=10, colour=INK if not number else QUIET)
+    return top + 0.02
 
 
 def _text(

@@ -26,6 +26,7 @@ SEGMENTATION_CONFIDENCE = Code(
     meaning="Mean voxel probability of the segmentation",
 )
 ABSENT = Code(value="272519000", scheme="SCT", meaning="Absent")
+UNDETERMINED = Code(value="373068000", scheme="SCT", meaning="Undetermined")
 COMMENT = Code(value="121106", scheme="DCM", meaning="Comment")
 QUALITATIVE_EVALUATIONS = Code(value="C0034375", scheme="UMLS", meaning="Qualitative Evaluations")
 
@@ -63,6 +64,20 @@ EARLIER_VOLUME = Code(
 EARLIER_LONG_AXIS = Code(
     value="EARLIER_LONG_AX", scheme=PRIVATE_SCHEME, meaning="Long axis in the earlier examination"
 )
+PREDECESSOR = Code(
+    value="PREDECESSOR_UID",
+    scheme=PRIVATE_SCHEME,
+    meaning="Tracking UID of an earlier lesion that this one comes from",
+)
+PLACE = tuple(
+    Code(
+        value=f"PLACE_{axis}",
+        scheme=PRIVATE_SCHEME,
+        meaning=f"Expected middle of a lesion outside the images, {axis} (LPS)",
+    )
+    for axis in "XYZ"
+)
+"""In the frame of reference of the images that do not show it."""
 DOUBLING_TIME = Code(
     value="DOUBLING_TIME", scheme=PRIVATE_SCHEME, meaning="Doubling time of the volume"
 )

@@ -28,6 +28,8 @@ BANNER = "AI - research use, not for diagnosis"
 GROUND, BANNER_GROUND = "#0b0e13", "#7a4b00"
 SIZE_INCHES, DOTS_PER_INCH = (16.0, 10.0), 100
 CLOSE_UPS = 4
+CAPTIONS = (0.685, 0.03, 0.295, 0.895)
+"""Left, bottom, width and height of the column of texts, in parts of the picture."""
 
 
 def draw_overlay(
@@ -94,7 +96,7 @@ def draw_overlay(
         draw_scale(panel, size=8)
         write_corner(panel, title, size=9)
 
-    column = figure.add_axes((0.685, 0.03, 0.295, 0.895))
+    column = figure.add_axes(CAPTIONS)
     agreement = None if truth is None else dice(report.segmentation.labels > 0, truth)
     write_findings(column, report, words, dice=agreement)
     letter_figure(figure, words)

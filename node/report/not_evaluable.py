@@ -37,6 +37,7 @@ from node.report.sr_items import text_item
 from node.report.uids import derive_uid
 
 NOT_EVALUATED = Code(value="373121007", scheme="SCT", meaning="Not Evaluated")
+"""The meaning is that of context group 3703; SNOMED CT's own is "Test not done"."""
 REASON = Code(
     value="NOT_EVALUATED_BY", scheme=codes.PRIVATE_SCHEME, meaning="Reason for no evaluation"
 )
@@ -160,9 +161,10 @@ def _conclusion(
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
     sentences = dict.fromkeys(_sentence(problem) for problem in problems)
+    received = "1 image was received" if images == 1 else f"{images} images were received"
     nothing = f"nothing is said about {model.finding_type.meaning}"
     texts = (
-        f"NOT EVALUATED: {nothing}. {images} images were received.",
+        f"NOT EVALUATED: {nothing}. {received}.",
         *sentences,
         f"AI result for {RESEARCH_NOTICE}; not verified by a person.",
     )

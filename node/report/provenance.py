@@ -1,7 +1,6 @@
 """Who made a result: equipment, algorithm, series texts, dates."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydicom.sr.codedict import codes
 import node
 from node.domain.code import Code
 from node.domain.report import ModelIdentity
+from node.domain.spelling import spell_plainly
 from node.report.sources import content_moment, copy_identity
 
 PRODUCT_NAME = "OncoNode"
@@ -29,13 +29,10 @@ def concept(code: Code) -> CodedConcept:
 def plain_text(text: str, longest: int) -> str:
     """Make our own words fit any character set: ASCII, no line breaks, not too long.
 
-    Results keep the character set of their source, which may know neither accents nor signs;
-    patient attributes are copied and never pass through here.
+    Results keep the character set of their source; patient attributes are copied and never pass
+    through here.
     """
-    signs = {"≥": ">=", "≤": "<=", "–": "-", "—": "-", "×": "x", "±": "+/-", "\\": "/"}
-    spelled = "".join(signs.get(sign, sign) for sign in text)
-    ascii_only = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
-    return " ".join(ascii_only.split())[:longest]
+    return spell_plainly(text)[:longest]
 
 
 def significant(value: float, digits: int = 6) -> float:

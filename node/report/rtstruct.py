@@ -16,7 +16,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 from node.report.contours import trace_mask
 from node.report.palette import lesion_colour
 from node.report.provenance import RESEARCH_NOTICE
-from node.report.stand_in import begin_stand_in, source_reference, source_series
+from node.report.stand_in import SourceImages, begin_stand_in, source_series
 from node.report.uids import seal_uids
 from node.report.verify import DecodedFrame, decode_frames
 
@@ -54,13 +54,14 @@ def build_rtstruct(seg: Dataset) -> Dataset:
     made.StructureSetROISequence = []
     made.ROIContourSequence = []
     made.RTROIObservationsSequence = []
+    images = SourceImages(seg)
     frames_of: dict[int, list[DecodedFrame]] = {}
     for frame in decode_frames(seg):
         frames_of.setdefault(frame.segment, []).append(frame)
     for segment in seg.SegmentSequence:
         number = int(segment.SegmentNumber)
         made.StructureSetROISequence.append(_region(segment, number, seg))
-        made.ROIContourSequence.append(_contours(seg, number, frames_of.get(number, ())))
+        made.ROIContourSequence.append(_contours(images, number, frames_of.get(number, ())))
         made.RTROIObservationsSequence.append(_observation(segment, number))
     seal_uids(made, kind="rtstruct")
     return made
@@ -95,13 +96,13 @@ def _region(segment: Dataset, number: int, seg: Dataset) -> Dataset:
     return region
 
 
-def _contours(seg: Dataset, number: int, frames: Sequence[DecodedFrame]) -> Dataset:
+def _contours(images: SourceImages, number: int, frames: Sequence[DecodedFrame]) -> Dataset:
     drawn = Dataset()
     drawn.ReferencedROINumber = number
     drawn.ROIDisplayColor = list(lesion_colour(number))
     found: list[Dataset] = []
     for frame in frames:
-        image = source_reference(seg, frame.source_uid, frame.source_frame)
+        image = images.refer(frame.source_uid, frame.source_frame)
         for polygon in trace_mask(frame.pixels):
             lps_mm = (
                 frame.position_mm

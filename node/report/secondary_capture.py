@@ -42,13 +42,15 @@ def build_secondary_capture(picture: NDArray[np.uint8], seg: Dataset) -> Dataset
     for keyword in ("BodyPartExamined", "Laterality"):
         if seg.get(keyword):
             made[keyword] = copy.deepcopy(seg[keyword])
-    made.SourceImageSequence = []
+    shown = []
     for source in key_sources(seg):
         item = source.to_item()
         purpose = Dataset()
         purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = FROM_IMAGE
         item.PurposeOfReferenceCodeSequence = [purpose]
-        made.SourceImageSequence.append(item)
+        shown.append(item)
+    if shown:  # of an empty SEG no image is a key, and no sequence of type 3 is empty
+        made.SourceImageSequence = shown
     made.SamplesPerPixel = 3
     made.PhotometricInterpretation = "RGB"
     made.PlanarConfiguration = 0

@@ -39,7 +39,7 @@ from node.report.provenance import (
 )
 from node.report.sources import complete_headers
 from node.report.sr_change import earlier_documents, response_items, tell_comparison
-from node.report.sr_groups import MeasurementGroup, absent_group, lesion_group, vanished_group
+from node.report.sr_groups import MeasurementGroup, absent_group, lesion_group, missing_group
 from node.report.sr_items import text_item
 from node.report.uids import PENDING_UID, seal_uids
 
@@ -87,7 +87,8 @@ def build_sr(
     headers = complete_headers(sources)
     content = _compose(report, headers, seg, volume)
     seen = [*headers, *([seg] if seg is not None else []), *pointing]
-    partial = f"Incomplete study: {report.completeness.missing or 'some'} images missing"
+    missing = report.completeness.missing or "some"
+    partial = f"Incomplete study: {missing} image{'' if missing == 1 else 's'} missing"
     return make_document(
         content,
         evidence=[*seen, *earlier_documents(report.comparison)],
@@ -190,8 +191,10 @@ def _compose(
     ]
     if not groups:
         groups.append(absent_group(report, source_series_uid, evaluated))
-    gone = report.comparison.vanished if report.comparison else ()
-    groups += [group for each in gone if (group := vanished_group(each, report)) is not None]
+    missing = report.comparison
+    for change in (*missing.vanished, *missing.unseen) if missing else ():
+        group = missing_group(change, report)
+        groups += [group] if group is not None else []
     content = MeasurementReport(
         observation_context=observer_of(report.model),
         procedure_reported=concept(procedure_of(headers[0])),
@@ -261,10 +264,12 @@ def _what_was_evaluated(report: Report, header: Dataset) -> str:
     geometry = report.segmentation.geometry
     slices, rows, columns = geometry.shape
     thickness_mm, row_mm, column_mm = geometry.spacing_mm
+    told = header.get("SeriesNumber")
+    number = "unknown" if told in (None, "") else told
     everything = "" if report.completeness.is_partial else "all "
     return (
         f"Evaluated: {everything}{slices} slices of {rows} x {columns} pixels of {header.Modality} "
-        f"series number {header.get('SeriesNumber') or 'unknown'}, voxels of {column_mm:.2f} x "
+        f"series number {number}, voxels of {column_mm:.2f} x "
         f"{row_mm:.2f} x {thickness_mm:.2f} mm."
     )
 

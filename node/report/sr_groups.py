@@ -10,8 +10,10 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     ReferencedSegment,
+    RelationshipTypeValues,
     SourceSeriesForSegmentation,
     TrackingIdentifier,
+    UIDRefContentItem,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
@@ -19,14 +21,19 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from node.domain.code import Code
 from node.domain.finding import Finding
-from node.domain.prior import LesionChange
+from node.domain.prior import LesionChange, LesionStatus
 from node.domain.prompt import Prompt
 from node.domain.report import ModelIdentity, Report
 from node.domain.segmentation import Lesion
 from node.domain.volume import Volume
 from node.report import codes
 from node.report.provenance import LONG_STRING, SHORT_TEXT, concept, plain_text, significant
-from node.report.sr_change import change_evaluations, change_measurements, time_point
+from node.report.sr_change import (
+    change_evaluations,
+    change_measurements,
+    place_measurements,
+    time_point,
+)
 from node.report.sr_items import number_item, text_item
 from node.report.uids import derive_uid
 
@@ -83,6 +90,8 @@ def lesion_group(
     told += [_tell_prompt(prompt) for prompt in report.prompts_of.get(lesion.number, ())]
     if told:
         _add_comment(group[0], "; ".join(told))
+    if change is not None:
+        _add_predecessors(group[0], change, lesion.tracking_uid)
     return group
 
 
@@ -121,11 +130,12 @@ def absent_group(
     return group
 
 
-def vanished_group(change: LesionChange, report: Report) -> MeasurementGroup | None:
-    """Group of a lesion that was there before and is no more.
+def missing_group(change: LesionChange, report: Report) -> MeasurementGroup | None:
+    """Group of a lesion that was there before and is no more, or lies outside the images.
 
-    Beside groups of lesions it refers to its segment in the earlier result (PS3.16 TID 1411): a
-    validator expects all groups of a report to be alike. Beside none it needs no region (TID 1501).
+    Of the latter it says all that the next examination needs to know it by. Beside groups of
+    lesions it refers to its segment in the earlier result (PS3.16 TID 1411): a validator expects
+    all groups of a report to be alike. Beside none it needs no region (TID 1501).
 
     Returns
     -------
@@ -134,6 +144,7 @@ def vanished_group(change: LesionChange, report: Report) -> MeasurementGroup | N
     """
     model, comparison = report.model, report.comparison
     assert comparison is not None
+    is_gone = change.status is LesionStatus.VANISHED
     told: dict[str, Any] = {
         "tracking_identifier": TrackingIdentifier(
             uid=change.tracking_uid, identifier=plain_text(change.tracking_id, LONG_STRING)
@@ -143,10 +154,14 @@ def vanished_group(change: LesionChange, report: Report) -> MeasurementGroup | N
         "finding_sites": [FindingSite(concept(model.anatomic_region))],
         "algorithm_id": algorithm_items(model.segmenter_name, model),
         "qualitative_evaluations": [
-            QualitativeEvaluation(concept(codes.PRESENCE), concept(codes.ABSENT))
+            QualitativeEvaluation(
+                concept(codes.PRESENCE), concept(codes.ABSENT if is_gone else codes.UNDETERMINED)
+            )
         ],
+        "measurements": None if is_gone else place_measurements(change),
     }
-    earlier = comparison.prior.segmentation
+    earlier = change.prior_segmentation or comparison.prior.segmentation
+    series_uid = change.prior_series_uid or comparison.prior.series_instance_uid
     group: MeasurementGroup
     if not report.segmentation.lesions:
         group = MeasurementsAndQualitativeEvaluations(**told)
@@ -159,11 +174,13 @@ def vanished_group(change: LesionChange, report: Report) -> MeasurementGroup | N
                 sop_class_uid=earlier.sop_class_uid,
                 sop_instance_uid=earlier.sop_instance_uid,
                 segment_number=change.prior_segment_number,
-                source_series=SourceSeriesForSegmentation(comparison.prior.series_instance_uid),
+                source_series=SourceSeriesForSegmentation(series_uid),
             ),
         )
     was = f"{change.volume_before_ml:.3f} ml, long axis {change.long_axis_before_mm:.2f} mm"
-    _add_comment(group[0], f"Found in the earlier examination ({was}); not found in this one.")
+    now = "not found in this one" if is_gone else "its place is not within these images"
+    _add_comment(group[0], f"Found in the earlier examination ({was}); {now}.")
+    _add_predecessors(group[0], change, change.tracking_uid)
     return group
 
 
@@ -255,3 +272,15 @@ def _evaluate(finding: Finding) -> list[QualitativeEvaluation]:
 
 def _add_comment(group: Dataset, text: str) -> None:
     group.ContentSequence.append(text_item(codes.COMMENT, text))
+
+
+def _add_predecessors(group: Dataset, change: LesionChange, tracking_uid: str) -> None:
+    """Name the lesions that one comes from under another Tracking UID: it fell off, or took in."""
+    for uid in sorted(change.stems - {tracking_uid}):
+        group.ContentSequence.append(
+            UIDRefContentItem(
+                name=concept(codes.PREDECESSOR),
+                value=uid,
+                relationship_type=RelationshipTypeValues.CONTAINS,
+            )
+        )

@@ -124,24 +124,40 @@ def key_sources(seg: Dataset) -> tuple[SourceRef, ...]:
         pixels = int(frame.pixels.sum())
         if pixels > largest.get(frame.segment, (0, "", 0))[0]:
             largest[frame.segment] = pixels, frame.source_uid, frame.source_frame
-    references = (
-        source_reference(seg, uid, number) for _, (_, uid, number) in sorted(largest.items())
-    )
+    images = SourceImages(seg)
+    references = (images.refer(uid, number) for _, (_, uid, number) in sorted(largest.items()))
     return tuple(dict.fromkeys(references))
 
 
-def source_reference(seg: Dataset, sop_instance_uid: str, frame: int) -> SourceRef:
-    """Return the reference to a source image, or to a frame of it where it is multi-frame."""
-    for group in seg.PerFrameFunctionalGroupsSequence:
-        for derivation in group.get("DerivationImageSequence", ()):
-            for item in derivation.SourceImageSequence:
-                if item.ReferencedSOPInstanceUID == sop_instance_uid:
-                    return SourceRef(
-                        sop_class_uid=str(item.ReferencedSOPClassUID),
-                        sop_instance_uid=sop_instance_uid,
-                        frame=frame if "ReferencedFrameNumber" in item else 0,
-                    )
-    raise KeyError(sop_instance_uid)
+class SourceImages:
+    """The images that the frames of a SEG were drawn on; read once, for there are many frames.
+
+    Parameters
+    ----------
+    seg : Dataset
+    """
+
+    def __init__(self, seg: Dataset) -> None:
+        self._items: dict[str, Dataset] = {}
+        for group in seg.PerFrameFunctionalGroupsSequence:
+            for derivation in group.get("DerivationImageSequence", ()):
+                for item in derivation.SourceImageSequence:
+                    self._items.setdefault(str(item.ReferencedSOPInstanceUID), item)
+
+    def refer(self, sop_instance_uid: str, frame: int) -> SourceRef:
+        """Return the reference to an image, or to a frame of it where it is multi-frame.
+
+        Raises
+        ------
+        KeyError
+            If the SEG does not name it.
+        """
+        item = self._items[sop_instance_uid]
+        return SourceRef(
+            sop_class_uid=str(item.ReferencedSOPClassUID),
+            sop_instance_uid=sop_instance_uid,
+            frame=frame if "ReferencedFrameNumber" in item else 0,
+        )
 
 
 def evidence_items(study_instance_uid: str, series: dict[str, Sequence[SourceRef]]) -> Dataset:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from node.domain.segmentation import Segmentation
 from node.report.fault import ReportFault
 
-__all__ = ["ReportFault", "check_seg_geometry"]
+__all__ = ["DecodedFrame", "ReportFault", "check_seg_geometry", "decode_frames"]
 
 # Slices of real series stray a little from the regular grid of the volume; a tenth of a voxel is
 # more than assemble lets pass and far less than any wrong order, flip or shift would cause.

@@ -14,6 +14,10 @@ from pydicom.dataset import Dataset
 
 from node.dicom.text import as_text
 
+ZONE = re.compile(r"([+-])(0\d|1[0-4])([0-5]\d)")
+"""PS3.3 C.12.1: -1200 to +1400."""
+FIRST_YEAR = 1000
+"""Of dates that are told; nobody was born or imaged before."""
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
 
@@ -81,7 +85,7 @@ def read_about(header: Dataset) -> StudyAbout:
     return StudyAbout(
         patient_id=_patient_id(header),
         names=_names(header),
-        birth_date=_text(header, "PatientBirthDate", r"\d{8}"),
+        birth_date=_text(header, "PatientBirthDate") if _date(header, "PatientBirthDate") else "",
         sex=_text(header, "PatientSex", r"[MFO]"),
         accession=_number(header, "AccessionNumber", "IssuerOfAccessionNumberSequence"),
         placer_order=_number(
@@ -94,7 +98,7 @@ def read_about(header: Dataset) -> StudyAbout:
         series_instance_uid=str(header.SeriesInstanceUID),
         modality=_text(header, "Modality"),
         description=_text(header, "StudyDescription"),
-        study_date=_date(header),
+        study_date=_date(header, "StudyDate"),
         study_moment=_moment(header),
     )
 
@@ -138,26 +142,25 @@ def _patient_id(header: Dataset) -> Number:
 
 
 def _names(header: Dataset) -> dict[str, tuple[str, ...]]:
-    name = header.get("PatientName")
-    if not name:
-        return {}
-    groups = {group: as_text(getattr(name, group)) for group in NAME_GROUPS}
+    groups = zip(NAME_GROUPS, as_text(header.get("PatientName")).split("="), strict=False)
     return {
         group: tuple(part.strip() for part in text.split("^")[:5])
-        for group, text in groups.items()
-        if text.strip("^= ")
+        for group, text in groups
+        if text.strip("^ ")
     }
 
 
-def _date(header: Dataset) -> date | None:
+def _date(header: Dataset, keyword: str) -> date | None:
+    """Return a day; None for none, and for what stands in its place (19450000, 00010101)."""
     try:
-        return datetime.strptime(_text(header, "StudyDate"), "%Y%m%d").date()
+        day = datetime.strptime(_text(header, keyword, r"\d{8}"), "%Y%m%d").date()
     except ValueError:
         return None
+    return day if day.year >= FIRST_YEAR else None
 
 
 def _moment(header: Dataset) -> datetime | None:
-    day, time = _date(header), _text(header, "StudyTime", r"\d{6}(\.\d{1,6})?")
+    day, time = _date(header, "StudyDate"), _text(header, "StudyTime", r"\d{6}(\.\d{1,6})?")
     if day is None or not time:
         return None
     try:
@@ -165,7 +168,7 @@ def _moment(header: Dataset) -> datetime | None:
     except ValueError:
         return None
     moment = moment.replace(year=day.year, month=day.month, day=day.day)
-    offset = re.fullmatch(r"([+-])(\d{2})(\d{2})", _text(header, "TimezoneOffsetFromUTC"))
+    offset = ZONE.fullmatch(_text(header, "TimezoneOffsetFromUTC"))
     if offset is None:
         return moment
     shift = timedelta(hours=int(offset[2]), minutes=int(offset[3]))

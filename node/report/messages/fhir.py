@@ -10,7 +10,8 @@ same as R4's; ``node/adr/014-messages.md`` has the differences.
 References
 ----------
 http://hl7.org/fhir/R4/http.html#transaction, #cond-update, #ccreate; diagnosticreport.html,
-observation.html, imagingstudy.html (identifiers of a study).
+observation.html, imagingstudy.html (identifiers of a study), terminologies-systems.html;
+PS3.16 table 8-1 (UIDs of coding schemes).
 """
 
 import uuid
@@ -46,9 +47,17 @@ SYSTEMS: Mapping[str, str] = MappingProxyType(
         "UCUM": "http://unitsofmeasure.org",
         "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
         "IBSI": "urn:oid:1.2.840.10008.2.16.13",
+        "RADLEX": "http://www.radlex.org",
+        "I10": "http://hl7.org/fhir/sid/icd-10",
+        "FMA": "urn:oid:2.16.840.1.113883.6.119",
+        "NCIt": "urn:oid:2.16.840.1.113883.3.26.1.1",
+        "ICDO3": "urn:oid:2.16.840.1.113883.6.43.1",
+        "RADELEMENT": "urn:oid:1.2.840.10008.2.16.15",
+        "I11": "urn:oid:1.2.840.10008.2.16.16",
         PRIVATE_SCHEME: f"urn:oid:{derive_uid('coding scheme', PRIVATE_SCHEME)}",
     }
 )
+"""Coding scheme designator -> URI; a code of any other scheme is told without its system."""
 PRELIMINARY = "preliminary"
 
 
@@ -272,7 +281,7 @@ def _query(identifier: Resource) -> str:
 
 
 def _concept(code: Code) -> Resource:
-    return _concept_of(SYSTEMS[code.scheme], code.value, code.meaning)
+    return _concept_of(SYSTEMS.get(code.scheme, ""), code.value, code.meaning)
 
 
 def _concept_of(system: str, code: str, display: str) -> Resource:

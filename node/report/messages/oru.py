@@ -32,6 +32,8 @@ NAME_REPRESENTATIONS = {"alphabetic": "A", "ideographic": "I", "phonetic": "P"}
 ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 LONG_TEXTS = frozenset({CONCLUSION, REASON})
 """Told as TX: an ST ends after 199 characters."""
+NULL = '""'
+"""Where a required field has no value (chapter 2.5.3)."""
 ID_LENGTH = 20
 """Of MSH-10 and of numbers of orders: what the oldest receivers take."""
 
@@ -100,7 +102,9 @@ def _fill_header(message: Message) -> None:
 def _fill_patient(result: Group, about: StudyAbout) -> None:
     patient = result.add_group("ORU_R01_PATIENT").add_segment("PID")
     patient.pid_1 = "1"
-    patient.pid_3 = _join(escape(about.patient_id.value), "", "", _hd(about.patient_id.issuer))
+    number = about.patient_id
+    known = _join(escape(number.value), "", "", _hd(number.issuer))
+    patient.pid_3 = known if number.value else NULL  # an issuer alone would name nothing
     for group, parts in about.names.items():
         family, given, middle, prefix, suffix = (*parts, "", "", "", "", "")[:5]
         order = (family, given, middle, suffix, prefix)  # XPN has them the other way round

@@ -26,6 +26,7 @@ from node.report.paper.text import (
     SMALL,
     draw_text,
     font_name,
+    measure,
 )
 from node.report.phrases import tell_banner
 
@@ -154,11 +155,21 @@ def _draw_edges(
     canvas.setStrokeColor(RULE)
     canvas.setLineWidth(0.6)
     canvas.line(_MARGIN, _FOOT, right, _FOOT)
-    whose = (identity.name, identity.patient_id, identity.study_date)
-    told = "  ·  ".join(part for part in whose if part)
-    draw_text(canvas, _MARGIN, _FOOT - 11, told[:90], size=SMALL, colour=QUIET)
     page = words.gettext("Page %(page)s of %(total)s", page=canvas.getPageNumber(), total=total)
+    room = right - _MARGIN - measure(page, SMALL) - 12
+    told = _tell_whose(identity, room)
+    draw_text(canvas, _MARGIN, _FOOT - 11, told, size=SMALL, colour=QUIET)
     draw_text(canvas, right, _FOOT - 11, page, size=SMALL, colour=QUIET, align="right")
     draw_text(
         canvas, width / 2, _FOOT - 21, tell_banner(words), size=SMALL, colour=AMBER, align="centre"
     )
+
+
+def _tell_whose(identity: Identity, room: float) -> str:
+    """Name patient and study on a line of so many points; only the name is ever shortened."""
+    rest = "".join(f"  ·  {part}" for part in (identity.patient_id, identity.study_date) if part)
+    name, cut = identity.name, identity.name
+    while cut and measure(name + rest, SMALL) > room:
+        cut = cut[:-1]
+        name = f"{cut.rstrip()}..."
+    return name + rest if name else rest.removeprefix("  ·  ")

@@ -41,6 +41,8 @@ WIDTH = 523.0
 
 _EXPLAINED = 3
 """Lesions whose reasons are shown."""
+_LIMITATIONS = 4
+"""Consequences of missing images that are told; the structured report has all."""
 _LISTED = 4
 """Lesions that are told in the conclusion."""
 
@@ -150,7 +152,12 @@ def change_section(report: Report, shown: int, words: Words) -> list[Flowable]:
             rule=words.retell(comparison.recist.rule),
         ),
         *map(words.retell, comparison.remarks[:shown]),
+        _tell_more(len(comparison.remarks) - shown, words),
     ]
+    more = len(comparison.changes) - shown
+    if more > 0:
+        left_out = words.gettext("and %(more)s more: see the structured report", more=more)
+        notes.insert(0, left_out)
     return [
         Heading(title),
         change_table(comparison, comparison.changes[:shown], words),
@@ -215,10 +222,8 @@ def reliability_section(report: Report, shown: int, words: Words) -> list[Flowab
             )
     section: list[Flowable] = [Heading(words.gettext("Reliability"))]
     section += [TextBlock(f"• {text}", space_after=1) for text in told[:shown]]
-    if told[shown:]:
-        more = words.gettext(
-            "further remarks (%(more)s): see the structured report", more=len(told[shown:])
-        )
+    more = _tell_more(len(told) - shown, words)
+    if more:
         section.append(TextBlock(f"• {more}", colour=QUIET))
     if report.figures:
         section += [Spacer(1, 3), _figures_table(report, words)]
@@ -283,10 +288,19 @@ def _warn_partial(report: Report, words: Words) -> list[Flowable]:
     arrival = words.retell(str(report.completeness))
     headline = words.gettext("PARTIAL - %(arrival)s", arrival=arrival)
     told: list[Flowable] = [TextBlock(headline, size=LARGE, colour=AMBER, bold=True)]
-    told += [
-        TextBlock(words.retell(text), colour=AMBER) for text in report.completeness.limitations[:4]
-    ]
+    limitations = report.completeness.limitations
+    told += [TextBlock(words.retell(text), colour=AMBER) for text in limitations[:_LIMITATIONS]]
+    more = _tell_more(len(limitations) - _LIMITATIONS, words)
+    if more:
+        told.append(TextBlock(more, colour=AMBER))
     return [_box(told, AMBER_GROUND)]
+
+
+def _tell_more(more: int, words: Words) -> str:
+    """Say how many remarks had no room; nothing where all had."""
+    if more <= 0:
+        return ""
+    return words.gettext("further remarks (%(more)s): see the structured report", more=more)
 
 
 def _title_of(finding: Finding, words: Words) -> str:

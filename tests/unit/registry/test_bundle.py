@@ -83,6 +83,28 @@ def test_a_faulty_manifest_names_its_keys(tmp_path):
     assert "input" in str(fault.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"limitations": "仅供研究"}, "limitations"),
+        ({"manufacturer": "医院"}, "manufacturer"),
+        ({"classifier": {**MANIFEST["classifier"], "types": ["胶质瘤"]}}, "classifier.types.0"),
+        ({"finding_type": {**MANIFEST["finding_type"], "meaning": "肿瘤"}}, "finding_type.meaning"),
+        ({"finding_type": {**MANIFEST["finding_type"], "meaning": " "}}, "finding_type.meaning"),
+        ({"finding_type": {**MANIFEST["finding_type"], "scheme": ""}}, "finding_type.scheme"),
+    ],
+)
+def test_texts_that_results_could_not_hold_are_refused(tmp_path, changes, key):
+    with pytest.raises(SetupFault, match=key) as fault:
+        load_bundle(write_bundle(tmp_path, **changes))
+    assert "manifest-key" in str(fault.value)
+
+
+def test_accents_have_a_plain_spelling(tmp_path):
+    bundle = load_bundle(write_bundle(tmp_path, manufacturer="Université de Nîmes"))
+    assert bundle.identity.manufacturer == "Université de Nîmes"
+
+
 def test_the_newest_version_is_taken_by_number(tmp_path):
     for version in ("0.9.1", "0.10.0", "0.2.0"):
         write_bundle(tmp_path, version)

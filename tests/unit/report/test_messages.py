@@ -16,6 +16,7 @@ from pydicom import dcmread
 from receivers import check_bundle, r4_validator
 
 from node.config.settings import ReportSettings
+from node.domain.code import Code
 from node.domain.report import MESSAGES, Evidence, EvidenceKind, Report
 from node.report.fault import ReportFault
 from node.report.messages import oru as oru_room
@@ -94,6 +95,31 @@ def test_both_judges_of_fhir_see_faults(tmp_path, spoil):
     assert not r4_validator().is_valid(bundle)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "system"),
+    [
+        ("RADLEX", {"system": "http://www.radlex.org"}),
+        ("FMA", {"system": "urn:oid:2.16.840.1.113883.6.119"}),
+        ("99XYZ", {}),
+    ],
+)
+def test_codes_of_other_schemes_are_told(tmp_path, scheme, system):
+    region = Code(value="R1", scheme=scheme, meaning="Brain")
+
+    def recode(report: Report) -> Report:
+        return replace(report, model=replace(report.model, anatomic_region=region))
+
+    oru, fhir = write(tmp_path, change=recode)
+    bundle = json.loads(read(fhir))
+    check_bundle(bundle)
+    assert {**system, "code": "R1", "display": "Brain"} in [
+        coding
+        for entry in bundle["entry"]
+        for coding in entry["resource"].get("bodySite", {}).get("coding", ())
+    ]
+    assert f"R1^Brain^{scheme}" in read(oru)
+
+
 def test_names_and_delimiters_survive(tmp_path):
     oru, fhir = write(tmp_path, headers=NAMES)
     text = read(oru)
@@ -116,6 +142,30 @@ def test_names_and_delimiters_survive(tmp_path):
     numbers = [each["identifier"]["value"] for each in report["basedOn"]]
     assert numbers == ["P&1", "F1", "ACC~7"]
     assert "王" not in read(fhir)  # the patient is named by identifier alone
+
+
+@pytest.mark.parametrize(
+    ("headers", "segment", "field", "expected"),
+    [
+        ({"PatientBirthDate": "19450000"}, "PID", 7, ""),
+        ({"PatientBirthDate": "00010101"}, "PID", 7, ""),
+        ({"PatientID": "", "IssuerOfPatientID": "HOSP"}, "PID", 3, '""'),
+        ({"PatientName": ""}, "PID", 5, "^^^^^^U"),
+        ({"PatientName": "Doe\\Jane^J"}, "PID", 5, "Doe\\E\\Jane^J^^^^^L^A"),
+        ({"StudyDate": "00010101"}, "OBR", 7, ""),
+        ({"StudyDate": "20240230"}, "OBR", 7, ""),
+        ({"StudyTime": "1011"}, "OBR", 7, "20240312"),
+        ({"TimezoneOffsetFromUTC": "-0330"}, "OBR", 7, "20240312101112-0330"),
+        ({"TimezoneOffsetFromUTC": "+9999"}, "OBR", 7, "20240312101112"),
+    ],
+)
+def test_headers_that_are_empty_or_wrong_cost_a_field_and_not_the_message(
+    tmp_path, headers, segment, field, expected
+):
+    oru, fhir = write(tmp_path, headers=headers)
+    (fields,) = rows(read(oru), segment)
+    assert [*fields, *[""] * 9][field] == expected
+    check_bundle(json.loads(read(fhir)))
 
 
 def test_text_cannot_end_a_segment_or_a_frame(tmp_path):

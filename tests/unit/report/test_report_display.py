@@ -1,11 +1,21 @@
 """Which side is up, and the picture itself."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 from factories_report import axes, make_labels, make_report, make_series
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from node.domain.geometry import Geometry
+from node.domain.intake import Arrival, Completeness
+from node.language import words_of
+from node.report.captions import write_findings
 from node.report.display import (
     View,
     dice,
@@ -14,7 +24,8 @@ from node.report.display import (
     scale_length_mm,
     smooth_outline,
 )
-from node.report.key_image import draw_overlay
+from node.report.key_image import CAPTIONS, DOTS_PER_INCH, SIZE_INCHES, draw_overlay
+from node.report.lettering import letter_figure
 from node.report.palette import lesion_colour
 
 STANDARD = {
@@ -113,3 +124,48 @@ def test_overlay_of_a_sheared_oblique_stack_is_drawn(tmp_path):
     series = make_series(tmp_path / "im", geometry)
     report = make_report(series.volume, make_labels(geometry.shape, 2))
     assert draw_overlay(series.volume, report, tmp_path / "x.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("reference", [None, 0.5])
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("lesions", [1, 3, 4, 6])
+def test_no_caption_lies_over_another(tmp_path, lesions, partial, reference, language):
+    geometry = axes(shape=(4, 60, 60))
+    labels = np.zeros((4, 60, 60), dtype=np.uint8)
+    for number in range(1, lesions + 1):
+        labels[1:3, 8 * number : 8 * number + 5, 10:20] = number
+    report = make_report(make_series(tmp_path, geometry).volume, labels)
+    long = "more to say about it than there is room for in a line of the column of captions " * 6
+    report = replace(
+        report,
+        findings=tuple(replace(each, reason=long) for each in report.findings),
+        model=replace(report.model, limitations=long),
+    )
+    if partial:
+        gaps = Completeness(arrival=Arrival.INCOMPLETE, missing=7, limitations=(long,))
+        report = replace(report, completeness=gaps)
+    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH)
+    canvas = FigureCanvasAgg(figure)
+    column = figure.add_axes(CAPTIONS)
+    write_findings(column, report, words_of(language), dice=reference)
+    letter_figure(figure, words_of(language))
+    canvas.draw()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in column.texts]
+    over = [
+        (one, other)
+        for (one, box), (other, second) in combinations(boxes, 2)
+        if Bbox.intersection(box, second) is not None
+        and min(Bbox.intersection(box, second).size) > 1
+    ]
+    assert over == []
+    assert min(box.y0 for _, box in boxes) >= 0
+    marks = [patch for patch in column.patches if isinstance(patch, Rectangle)]
+    shown = sum(mark.get_width() == 0.022 for mark in marks)
+    told = words_of(language).gettext(
+        "and %(more)s more, together %(volume)s ml: see the report",
+        more=lesions - shown,
+        volume=f"{sum(each.volume_ml for each in report.segmentation.lesions[shown:]):.2f}",
+    )
+    assert 1 <= shown <= lesions
+    assert (told in [text for text, _ in boxes]) is (shown < lesions)

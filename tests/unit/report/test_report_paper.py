@@ -302,7 +302,19 @@ def test_many_lesions_and_remarks_keep_to_two_pages(series: SeriesOnDisk, tmp_pa
     told = told_in(path)
     assert "30 lesions found" in told
     assert re.search(r"and \d+ more, together", told)
-    assert re.search(r"further remarks \(\d+\): see", told)
+    assert len(re.findall(r"further remarks \(\d+\): see", told)) == 3
+    assert "further remarks (5): see" in told, "limitations of missing images"
+    assert re.search(r"\band \d+ more: see the structured report", told), "changes"
+
+
+@pytest.mark.parametrize(("name", "shown"), [("W" * 64, "W... · "), ("Doe", "Doe · ")])
+def test_the_foot_keeps_number_and_date_whatever_the_name(
+    series: SeriesOnDisk, tmp_path: Path, name: str, shown: str
+) -> None:
+    headers = {"PatientName": name, "PatientID": "P" * 64}
+    named = make_series(tmp_path / "images", axes(shape=SHAPE), headers=headers)
+    told = told_in(write(report_of(named, 1), named, "en", tmp_path))
+    assert f"{shown}{'P' * 64} · 12 Mar 2024 Page 1" in told, told[-600:]
 
 
 def test_results_that_no_page_holds_go_without_paper(

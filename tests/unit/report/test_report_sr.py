@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from node.config.settings import ReportSettings
 from node.domain.intake import Arrival, Completeness, DocumentRef
+from node.domain.prompt import Prompt
 from node.report.fault import ReportFault
 from node.report.seg import build_seg
 from node.report.sources import read_sources
@@ -248,3 +249,32 @@ def test_other_completeness_is_another_report(tmp_path):
         )
     }
     assert len(uids) == 3
+
+
+def test_what_people_wrote_in_chinese_leaves_a_mark(tmp_path):
+    def point(report):
+        prompt = Prompt(point_lps_mm=(1, 2, 3), source="RTSTRUCT", label="左 1")
+        return replace(report, prompts_of={1: (prompt,)})
+
+    *_, sr = _build(tmp_path, 1, change=point)
+    (group,) = _groups(sr)
+    (comment,) = _items(group, "121106")
+    assert "pointed at by RTSTRUCT '? 1'" in comment.TextValue
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "0"), (7, "7"), ("", "unknown")])
+def test_the_number_of_the_series_is_told_also_if_it_is_0(tmp_path, number, told):
+    *_, sr = _build(tmp_path, 0, headers={"SeriesNumber": number})
+    texts = " ".join(item.TextValue for item in _items(sr, "121106"))
+    assert f"series number {told}, voxels" in texts
+
+
+@pytest.mark.parametrize(("missing", "told"), [(1, "1 image"), (7, "7 images"), (0, "some images")])
+def test_missing_images_are_counted_in_english(tmp_path, missing, told):
+    def cut(report):
+        return replace(
+            report, completeness=Completeness(arrival=Arrival.INCOMPLETE, missing=missing)
+        )
+
+    *_, sr = _build(tmp_path, 1, change=cut)
+    assert sr.CompletionFlagDescription == f"Incomplete study: {told} missing"

@@ -50,11 +50,11 @@ class Result:
         return dcmread(self.paths[kind])
 
 
-def make_result(folder: Path, *, enhanced: bool = False) -> Result:
+def make_result(folder: Path, *, enhanced: bool = False, lesions: int = 2) -> Result:
     geometry = axes(shape=SHAPE, rotation_deg=(10, 5, 3))
     make = make_enhanced_series if enhanced else make_series
     series = make(folder / "images", geometry)
-    labels = make_labels(SHAPE, 2)
+    labels = make_labels(SHAPE, lesions)
     labels[1, 15:17, 19:21] = 0  # a hole in the first lesion
     written = write_evidence(
         make_report(series.volume, labels),
@@ -62,7 +62,7 @@ def make_result(folder: Path, *, enhanced: bool = False) -> Result:
         source_paths=series.paths,
         out_dir=folder / "out",
         prefix="x",
-        settings=ReportSettings(),
+        settings=ReportSettings(send_empty_seg=not lesions),
     )
     return Result(
         series=series, labels=labels, paths={each.kind.value: each.path for each in written}
@@ -288,3 +288,18 @@ def test_judges_find_no_error(result: Result, tmp_path: Path) -> None:
     told = dcentvfy_errors([*paths, *result.series.paths, result.paths["seg"]])
     # a structure set names its study as if that were an object (PS3.3 C.8.8.5)
     assert [line for line in told if str(seg.StudyInstanceUID) not in line] == []
+
+
+def test_stand_ins_of_an_empty_seg_are_faultless(tmp_path: Path) -> None:
+    result = make_result(tmp_path, lesions=0)
+    seg = result.read("seg")
+    capture = build_secondary_capture(read_capture(result.paths["capture"]), seg)
+    assert "SourceImageSequence" not in capture
+    made = {
+        "sc": capture,
+        "ko": build_key_object(seg, capture),
+        "rtstruct": build_rtstruct(seg),
+        "labelmap": build_labelmap(seg),
+    }
+    paths = [save(dataset, tmp_path / f"{name}.dcm") for name, dataset in made.items()]
+    assert {path.name: dciodvfy_errors(path) for path in paths} == {path.name: [] for path in paths}

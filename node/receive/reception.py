@@ -87,6 +87,11 @@ class Reception:
             result=AssociationResult.FAILED,
         )
 
+    def turn_away(self, *, address: str, port: int, reason: str) -> None:
+        """Write down that a connection was closed before anything was heard on it."""
+        record = self.begin(address=address, port=port)
+        self._note(replace(record, ended_at=record.started_at, reason=reason))
+
     def end(self, visitor: Visitor) -> None:
         """Write down what came of a connection, once it is closed."""
         record = visitor.record

@@ -36,12 +36,15 @@ from node.receive.bounded_socket import CLOSED, NOT_DICOM, BoundedSocket, TlsSoc
 from node.receive.reception import Reception, printable
 from node.receive.streaming import INVALID_PDU, StoreSink, StreamingProvider, Tally
 from node.storage.associations import AssociationRecord
+from node.telemetry.audit.throttle import Throttle
 
 log = structlog.get_logger()
 
 CONNECTION_ENDS = (CLOSED, "Evt18", INVALID_PDU)  # Evt18: ARTIM (PS3.8 table 9-10)
 CONNECTION_BACKLOG = 128
 SPARE_CONNECTIONS = 16
+TELL_EVERY_S = 60.0
+"""Of connections beyond what is taken, one of an address is recorded in that time."""
 MAXIMUM_SUBJECT = 200
 
 _PER_PDU_LOGGING = (
@@ -276,6 +279,7 @@ class ListeningServer(ThreadedAssociationServer):
         self.reception = reception
         self._maximum_connections = maximum_connections
         self._tls = tls
+        self._turned_away = Throttle(every_s=TELL_EVERY_S, clock=time.monotonic)
         self.event_handlers = [
             (event, handler, list(rest[0]) if rest else None)
             for event, handler, *rest in kwargs.get("evt_handlers") or []
@@ -284,9 +288,17 @@ class ListeningServer(ThreadedAssociationServer):
 
     def verify_request(self, _request: Any, client_address: Any) -> bool:
         """Refuse bare connections beyond what associations can use."""
-        if len(self.active_associations) < self._maximum_connections():
+        most, address = self._maximum_connections(), client_address[0]
+        if len(self.active_associations) < most:
             return True
-        log.warning("connection.refused", address=client_address[0], reason="too many connections")
+        untold = self._turned_away.admit(address)
+        if untold is not None:  # whoever causes this may try a thousand times a second
+            reason = f"{most} connections are open, and no more are taken"
+            if untold:
+                reason += f" ({untold} more of this address were closed since that was told)"
+            log.warning("connection.refused", address=address, reason=reason)
+            port = int(self.server_address[1])
+            self.reception.turn_away(address=address, port=port, reason=reason)
         return False
 
     def get_request(self) -> tuple[socket.socket, Any]:

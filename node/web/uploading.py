@@ -24,6 +24,8 @@ MAXIMUM_UNPACKED_BYTES = 8 * 2**30
 CHUNK_BYTES = 1 << 20
 ZIP_MAGIC = b"PK\x03\x04"
 MAXIMUM_TOLD = 20
+DIRECTORY_BYTES = 512
+"""For each file that an archive may have, in its list of them."""
 
 
 class TooMuch(Exception):
@@ -149,6 +151,7 @@ def unpack(body: Path, limits: UploadLimits) -> list[Path]:
     paths: list[Path] = []
     total = 0
     try:
+        _check_directory(body, limits)
         with zipfile.ZipFile(body) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
             if len(members) > limits.maximum_members:
@@ -163,6 +166,20 @@ def unpack(body: Path, limits: UploadLimits) -> list[Path]:
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         raise TooMuch(f"a damaged archive: {type(error).__name__}") from error
     return paths
+
+
+def _check_directory(body: Path, limits: UploadLimits) -> None:
+    """Refuse a list of members that is too long; ``ZipFile`` reads and keeps it whole.
+
+    What the file tells of its end bounds what ``ZipFile`` reads, so that a lie only damages it; the
+    members themselves are counted afterwards.
+    """
+    with body.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # no public way before it is read
+    if end is None:
+        raise zipfile.BadZipFile
+    if end[zipfile._ECD_SIZE] > limits.maximum_members * DIRECTORY_BYTES:  # type: ignore[attr-defined]  # as above
+        raise TooMuch(f"an archive of more than {limits.maximum_members} files")
 
 
 def _copy(source: IO[bytes], path: Path, limits: UploadLimits, left_bytes: int) -> int:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fault_table import Row, lines_of
-from resident_sizes import Growth, Sample, growth_of
+from resident_sizes import Growth, ResidentSizes, Sample, growth_of
 
 
 def life(pid: int, first: int, last: int, *, mb_per_result: float) -> list[Sample]:
@@ -40,9 +40,24 @@ def test_a_cache_that_fills_up_is_told_from_a_leak() -> None:
     assert growth.late_slope == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize(("mb_per_result", "is_leak"), [(0.05, False), (0.2, True)])
+def test_a_leak_is_named(mb_per_result: float, is_leak: bool) -> None:
+    sizes = ResidentSizes(node=None, work=lambda: 0)
+    sizes.samples = life(1, 0, 200, mb_per_result=mb_per_result)
+    assert sizes.leaks() == (["worker-1"] if is_leak else [])
+    assert "worker-1" in sizes.table()
+    # a cache that fills up in the first half is none
+    sizes.samples = [
+        replace(each, resident_mb=each.resident_mb - mb_per_result * max(each.results - 110, 0))
+        for each in sizes.samples
+    ]
+    assert sizes.leaks() == []
+
+
 def test_a_short_life_tells_nothing_of_growth() -> None:
     assert growth_of(life(1, 0, 30, mb_per_result=1.0)).slope is None
     assert growth_of([]) == Growth()
+    assert not growth_of([]).is_leak
 
 
 def test_the_table_counts_what_is_lost_and_doubled() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from factories_receive import listener_settings, running_listener
-from peers_dcmtk import free_port
+from free_ports import free_port
 from sqlalchemy import text
 from typer.testing import CliRunner
 

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from factories_ledger import add_job, add_object, finish
 from prometheus_client.parser import text_string_to_metric_families
 
 from node.bootstrap.health import Readiness, look_whether_ready
-from node.bootstrap.http_service import HttpService
+from node.bootstrap.http_service import MAXIMUM_REQUESTS, HttpService
 from node.bootstrap.metrics import NodeCollector, limit_labels
 from node.bootstrap.parts import Parts
 from node.config.settings import NodeSettings, Settings
@@ -202,6 +203,25 @@ def test_health_ready_and_nothing_else(parts: Parts) -> None:
         assert json.loads(text) == {
             "ready": False, "database": True, "disk": False, "listener": True,
         }  # fmt: skip
+
+
+def test_only_so_many_requests_are_answered_at_a_time(parts: Parts) -> None:
+    """Idle connections hold the places; the next one is closed, and is taken when one goes."""
+    with Served(parts) as served:
+        address = ("127.0.0.1", served.service.port)
+        idle = [socket.create_connection(address, timeout=20) for _ in range(MAXIMUM_REQUESTS)]
+        with socket.create_connection(address, timeout=20) as further:
+            assert further.recv(1) == b""
+        idle.pop().close()
+        deadline_s = time.monotonic() + 20
+        while True:  # the thread of the one that went has to notice
+            try:
+                assert get(served.service, "/health")[0] == 200
+                break
+            except (ConnectionError, http.client.HTTPException):
+                assert time.monotonic() < deadline_s
+        for connection in idle:
+            connection.close()
 
 
 class Peer:

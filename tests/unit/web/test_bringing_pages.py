@@ -15,7 +15,15 @@ from node.domain.errors import TryLater
 from node.domain.role import Role
 from node.query.found import Fetched, StudyFound, StudyKeys
 from node.web.fetching import FetchDesk
-from node.web.uploading import AE_TITLE, TooMuch, UploadLimits, take_upload, unpack
+from node.web.uploading import (
+    AE_TITLE,
+    MAXIMUM_MEMBERS,
+    MAXIMUM_UNPACKED_BYTES,
+    TooMuch,
+    UploadLimits,
+    take_upload,
+    unpack,
+)
 
 FOUND = StudyFound(study_instance_uid="1.2.3", study_date="20260301", modalities=("MR",))
 
@@ -118,6 +126,12 @@ def limits(**changes):
         maximum_members=4,
     )
     return replace(made, **changes)
+
+
+def test_limits_of_an_upload_are_those_that_are_told() -> None:
+    own = UploadLimits(maximum_object_bytes=1, least_free_bytes=0, free_bytes=lambda: 1)
+    assert own.maximum_members == MAXIMUM_MEMBERS
+    assert own.maximum_unpacked_bytes == MAXIMUM_UNPACKED_BYTES
 
 
 def zipped(members, **more):

@@ -9,6 +9,7 @@ from web_client import PASSWORD, Browser, add_user, browser_of, csrf_of, web_par
 from node.domain.role import Role
 from node.jobs.state import JobState
 from node.web.app import create_app
+from node.web.gate import MAXIMUM_FORM_BYTES
 from node.web.services import Services
 
 
@@ -97,7 +98,7 @@ def test_an_upload_must_carry_the_token_as_a_header(failed) -> None:
 def test_a_form_is_not_read_for_ever(failed) -> None:
     services, _ = failed
     browser = browser_of(services, Role.OPERATOR)
-    assert browser.post("/jobs/1/retry", data={"a": "x" * 70_000}).status_code == 413
+    assert browser.post("/jobs/1/retry", data={"a": "x" * MAXIMUM_FORM_BYTES}).status_code == 413
 
 
 def test_a_program_with_a_token_needs_no_cookie_and_no_csrf_token(failed) -> None:

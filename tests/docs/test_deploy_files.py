@@ -331,9 +331,11 @@ def test_units_agree_with_node_and_with_each_other():
     for name in UNITS[:2]:
         assert setting(name, "User") == ["onconode"]
         assert setting(name, "CapabilityBoundingSet") == [""]
-        commands = setting(name, "ExecStart(?:Pre)?")
+        commands = setting(name, "ExecStart")
         assert commands
         assert all(command.startswith(f"{PROGRAM} ") for command in commands)
+    # systemd asks RestartPreventExitStatus of the main process only
+    assert setting(UNITS[0], "ExecStartPre") == []
     assert f"Requires {setting('onconode-backup.service', 'ReadWritePaths')}".count("/var/") == 2
     not_again = {int(code) for code in setting(UNITS[0], "RestartPreventExitStatus")[0].split()}
     assert not_again == {ExitCode.USAGE, ExitCode.SETUP_FAULT}

@@ -36,3 +36,12 @@ def test_the_number_is_that_of_the_code(what: str, limit: str, where: str) -> No
 def test_every_limit_of_objects_is_told() -> None:
     told = {where.rpartition(".")[2] for _, _, where in rows()}
     assert {name for name in dir(limits) if name.startswith("MAXIMUM_")} <= told
+
+
+@pytest.mark.parametrize(("what", "where"), [(what, where) for what, _, where in rows()])
+def test_a_test_reaches_the_limit(what: str, where: str) -> None:
+    """At least, one that is no test of documents names it."""
+    tests = Path(__file__).parents[1]
+    sources = (path for path in tests.rglob("test_*.py") if path.parent.name != "docs")
+    name = re.compile(rf"\b{where.rpartition('.')[2]}\b")
+    assert any(name.search(path.read_text("utf-8")) for path in sources), what

@@ -3,17 +3,18 @@
 import re
 from typing import Any
 
+from pydicom import Dataset, Sequence
 from pydicom.multival import MultiValue
 
 _ESCAPE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
 
 
 def as_text(value: Any) -> str:
-    r"""Return a value as text: several values parted by ``\``, none as an empty text.
+    r"""Return a value as text: several values parted by ``\``, none and data sets as an empty text.
 
     pydicom decodes GB 2312 behind code extensions (``ISO 2022 IR 58``) and leaves the escape
     sequences in its text. They are taken out here; objects that are written get the value as it
-    was read.
+    was read. A sequence where a text belongs is none; to print it would read all that it holds.
 
     References
     ----------
@@ -21,4 +22,6 @@ def as_text(value: Any) -> str:
     """
     if isinstance(value, MultiValue | list | tuple):
         return "\\".join(as_text(part) for part in value)
-    return "" if value is None else _ESCAPE.sub("", str(value))
+    if value is None or isinstance(value, Sequence | Dataset):
+        return ""
+    return _ESCAPE.sub("", str(value))

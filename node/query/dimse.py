@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, Sequence
 from pydicom.multival import MultiValue
 
 from node.config.settings import DeliverSettings, Peer
@@ -186,11 +186,16 @@ def _identifiers_of(wanted: Wanted) -> Iterator[Dataset]:
 
 
 def _value(match: Dataset, keyword: str) -> Any:
-    """Return what an archive tells; what cannot be read is as if it were not told."""
+    """Return what an archive tells; what cannot be read is as if it were not told.
+
+    None of the keys is a sequence. An archive that sends one tells nothing: pydicom reads what it
+    holds only when it is asked for that, and may fail there.
+    """
     try:
-        return match.get(keyword)
+        value = match.get(keyword)
     except DAMAGED:
         return None
+    return None if isinstance(value, Sequence) else value
 
 
 def _text(match: Dataset, keyword: str) -> str:

@@ -104,7 +104,7 @@ def test_aliases_of_aliases_do_not_unfold() -> None:
     assert not document.readable
 
 
-@pytest.mark.parametrize("name", ["answer_number.bin", "answer_vr.bin"])
+@pytest.mark.parametrize("name", ["answer_nested.bin", "answer_number.bin", "answer_vr.bin"])
 def test_an_answer_that_cannot_be_read_is_as_if_not_told(name: str) -> None:
     archive = _AnsweringArchive(peer=PEER, calling_ae_title="B", settings=DeliverSettings())
     _AnsweringArchive.matches = [decode(BytesIO((CORPUS / name).read_bytes()), False, True)]

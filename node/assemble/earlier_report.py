@@ -5,6 +5,7 @@ References
 PS3.16 TID 1500, 1411 and 1501; what is read is what ``node.report`` writes.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,6 +235,11 @@ def _lesion(
     uids = _children(group, TRACKING_UID)
     if not {volume, long_axis} <= set(numbers) or not uids:
         return None
+    if (
+        not all(map(math.isfinite, numbers.values()))
+        or min(numbers[volume], numbers[long_axis]) < 0
+    ):
+        raise ValueError("a size or a place that is no finite number, or negative")
     names = _children(group, TRACKING_ID)
     segments = _children(group, SEGMENT)
     numbered = segments[0].ReferencedSOPSequence[0] if segments else Dataset()

@@ -91,16 +91,21 @@ def place_frame(dataset: Dataset, frame: int) -> FramePlace:
     ------
     KeyError
         If its position, orientation or spacing is told nowhere.
+    ValueError
+        If they are not the three, six and two finite numbers that they should be.
     """
     position = _find_group(dataset, frame, "PlanePositionSequence").ImagePositionPatient
     orientation = _find_group(dataset, frame, "PlaneOrientationSequence").ImageOrientationPatient
     row_mm, column_mm = _find_group(dataset, frame, "PixelMeasuresSequence").PixelSpacing
     along_row, along_column = np.array(orientation, float).reshape(2, 3)
-    return FramePlace(
-        origin_mm=np.array(position, float),
+    place = FramePlace(
+        origin_mm=np.array(position, float).reshape(3),
         row_step_mm=along_column * float(row_mm),
         column_step_mm=along_row * float(column_mm),
     )
+    if not np.isfinite([place.origin_mm, place.row_step_mm, place.column_step_mm]).all():
+        raise ValueError(f"frame {frame + 1} has no place of finite numbers")
+    return place
 
 
 def _is_label_map(dataset: Dataset) -> bool:

@@ -88,9 +88,10 @@ def hear(
         return Heard(outcome=Outcome.UNREADABLE, fault=rejected.problems[0].code)
     except FileNotFoundError:
         return Heard(outcome=Outcome.UNREADABLE, fault="purged")
-    except OSError as fault:
-        raise TryLater(f"{instance.path.name}: {fault.strerror}") from fault
     except DAMAGED as fault:
+        # one without a number comes from pydicom: the machine is well, the object is not
+        if isinstance(fault, OSError) and fault.errno is not None:
+            raise TryLater(f"{instance.path.name}: {fault.strerror}") from fault
         return Heard(outcome=Outcome.UNREADABLE, fault=type(fault).__name__)
 
 

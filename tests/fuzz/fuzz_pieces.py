@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -91,7 +91,13 @@ class Change(NamedTuple):
     what: int
 
 
+Changes = Sequence[Change]
 KINDS, MOST_CHANGES = 14, 5
+
+
+def pick(changes: Changes, of: Sequence[Any]) -> Any:
+    """Return what is damaged in this case."""
+    return of[changes[0].where % len(of)] if changes else of[0]
 
 
 def _read_changes(data: bytes) -> list[Change]:
@@ -103,7 +109,7 @@ changes = st.binary(min_size=4, max_size=4 * MOST_CHANGES).map(_read_changes)
 """How something is damaged: one draw for all of a case, which is what draws cost."""
 
 
-def damage(pieces: Pieces, wanted: Sequence[Change]) -> bytes:
+def damage(pieces: Pieces, wanted: Changes) -> bytes:
     """Apply changes; those of the last kinds apply to the bytes."""
     changed, of_bytes = list(pieces), []
     for change in wanted:

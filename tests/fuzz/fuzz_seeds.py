@@ -13,7 +13,7 @@ from factories_images import write_enhanced
 from factories_nodules import CENTRE, ball, ct_of
 from factories_pointing import disc_contours, write_rtstruct, write_seg, write_sr
 from factories_receive import ROOT, encode, make_ct
-from fuzz_pieces import Pieces, cut, encode_dataset
+from fuzz_pieces import Changes, Pieces, cut, damage, encode_dataset
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
@@ -32,6 +32,7 @@ from node.assemble.folder import scan_folder
 from node.assemble.validate import check_series
 from node.domain.study import Series, Study
 from node.emulate.ct_series import write_ct_series
+from node.receive.file_meta import PREAMBLE
 
 SHAPE = (3, 16, 16)
 
@@ -79,9 +80,9 @@ def seed_study() -> SeedStudy:
         folder=folder,
         study=study,
         series=series,
-        images=tuple(_seed(path) for path in sorted(images.iterdir())),
-        pointing=tuple(_seed(path) for path in sorted(others.iterdir())),
-        enhanced=_seed(enhanced),
+        images=tuple(seed_of(path) for path in sorted(images.iterdir())),
+        pointing=tuple(seed_of(path) for path in sorted(others.iterdir())),
+        enhanced=seed_of(enhanced),
     )
 
 
@@ -89,12 +90,20 @@ def _triangle() -> np.ndarray:
     return np.array([[0.0, 0, 0], [4, 0, 0], [0, 4, 0]]) + CENTRE
 
 
-def _seed(path: Path) -> Seed:
+def seed_of(path: Path) -> Seed:
+    """Cut a file into pieces."""
     dataset = dcmread(path)
     name = f"{path.parent.name}/{path.name.partition('-')[0].removesuffix('.dcm')}"
     meta = Dataset()
     meta.update(dataset.file_meta)
     return Seed(name, cut(encode_dataset(meta)), cut(encode_dataset(dataset)))
+
+
+def write_damaged(path: Path, seed: Seed, changes: Changes) -> Path:
+    """Write a file; every fourth case has damage in its meta information, too."""
+    of_meta = [change for change in changes if change.what % 4 == 0][:1]
+    path.write_bytes(PREAMBLE + damage(seed.meta, of_meta) + damage(seed.body, changes))
+    return path
 
 
 @cache

@@ -5,7 +5,7 @@ Each target is a function of changes; what it raises is a finding.
 
 import queue
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -14,13 +14,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fuzz_pieces import TEXTS, Change, cut, damage, damage_bytes, encode_dataset
+from fuzz_pieces import (
+    TEXTS,
+    Change,
+    Changes,
+    cut,
+    damage,
+    damage_bytes,
+    encode_dataset,
+    pick,
+)
+from fuzz_readers import fuzz_earlier_report, fuzz_reader_objects
 from fuzz_seeds import (
     Seed,
     association_request,
     commands,
     seed_study,
     store_messages,
+    write_damaged,
 )
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -50,7 +61,7 @@ from node.domain.errors import InputRejected, SetupFault, TryLater
 from node.query.dimse import DimseArchive
 from node.query.found import StudyKeys
 from node.query.web import WebArchive
-from node.receive.file_meta import PREAMBLE, FileMeta
+from node.receive.file_meta import FileMeta
 from node.receive.identify import identify
 from node.receive.request_limits import too_much_in
 from node.receive.store_command import StoreAnswer, StoreRequest, write_response
@@ -60,7 +71,6 @@ from node.storage.archive import extract, read_manifest
 from node.storage.spool import Spool
 from node.volume.read import read_volume
 
-Changes = Sequence[Change]
 SYNTAXES = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -69,10 +79,6 @@ SYNTAXES = (
     RLELossless,
     JPEG2000Lossless,
 )
-
-
-def _pick(changes: Changes, of: Sequence[Any]) -> Any:
-    return of[changes[0].where % len(of)] if changes else of[0]
 
 
 def fuzz_association_request(changes: Changes, _folder: Path) -> None:
@@ -157,7 +163,7 @@ def _file_meta(sop_class: str, sop_instance: str, syntax: str) -> FileMeta:
 def fuzz_command(changes: Changes, _folder: Path) -> None:
     """Command sets: ValueError ends the association; else the answer can be written."""
     try:
-        request = read_command(1, damage_bytes(_pick(changes, commands()), changes))
+        request = read_command(1, damage_bytes(pick(changes, commands()), changes))
     except ValueError:
         return
     if request is not None:
@@ -166,7 +172,7 @@ def fuzz_command(changes: Changes, _folder: Path) -> None:
 
 def fuzz_data_set(changes: Changes, folder: Path) -> None:
     """A received data set in any transfer syntax: identified, or refused."""
-    seed: Seed = _pick(changes, _all_seeds())
+    seed: Seed = pick(changes, _all_seeds())
     syntax = SYNTAXES[sum(change.what for change in changes) % len(SYNTAXES)]
     body = damage(seed.body, changes)
     spool = _spool(folder)
@@ -185,9 +191,9 @@ def fuzz_data_set(changes: Changes, folder: Path) -> None:
 
 def fuzz_walk(changes: Changes, _folder: Path) -> None:
     """The walk over elements, in memory: a fault, or texts of its identifiers."""
-    seed: Seed = _pick(changes, _all_seeds())
+    seed: Seed = pick(changes, _all_seeds())
     body = damage(seed.body, changes)
-    syntax = SYNTAXES[0] if len(changes) < 4 else _pick(changes[1:], SYNTAXES[:3])
+    syntax = SYNTAXES[0] if len(changes) < 4 else pick(changes[1:], SYNTAXES[:3])
     with suppress(StructureFault):
         walk_data_set(body, transfer_syntax_uid=syntax, wanted=(0x00080018, 0x0020000D))
 
@@ -207,25 +213,18 @@ def _whole_headers() -> tuple[Header, ...]:
     return tuple(read_header(instance) for instance in seed_study().series.instances)
 
 
-def _write(path: Path, seed: Seed, changes: Changes) -> Path:
-    """Write a file; every fourth case has damage in its meta information, too."""
-    of_meta = [change for change in changes if change.what % 4 == 0][:1]
-    path.write_bytes(PREAMBLE + damage(seed.meta, of_meta) + damage(seed.body, changes))
-    return path
-
-
 def fuzz_images(changes: Changes, folder: Path) -> None:
     """Files of a series: header, geometry and pixels are read, or refused with their problems."""
     study = seed_study()
     seeds = (*study.images, study.enhanced, study.enhanced)
-    damaged = _pick(changes, seeds)
+    damaged = pick(changes, seeds)
     headers = list(_whole_headers())
     if damaged is study.enhanced:
         headers = []
     else:
         del headers[seeds.index(damaged) % len(headers)]
     with suppress(InputRejected, TryLater):
-        header = read_header(_write(folder / "image.dcm", damaged, changes))
+        header = read_header(write_damaged(folder / "image.dcm", damaged, changes))
         uid = headers[0].study_instance_uid if headers else header.study_instance_uid
         series = headers[0].series_instance_uid if headers else header.series_instance_uid
         header = replace(header, study_instance_uid=uid, series_instance_uid=series)
@@ -237,8 +236,8 @@ def fuzz_folder(changes: Changes, folder: Path) -> None:
     """A folder of strangers' files: whatever is wrong with one is told."""
     place = folder / "files"
     place.mkdir(exist_ok=True)
-    for number, seed in enumerate((_pick(changes, _all_seeds()), seed_study().images[0])):
-        _write(place / f"{number}.dcm", seed, changes if number == 0 else ())
+    for number, seed in enumerate((pick(changes, _all_seeds()), seed_study().images[0])):
+        write_damaged(place / f"{number}.dcm", seed, changes if number == 0 else ())
     for study in scan_folder(place).studies:
         assert ".." not in study.study_instance_uid
         assert "/" not in study.study_instance_uid
@@ -247,8 +246,8 @@ def fuzz_folder(changes: Changes, folder: Path) -> None:
 def fuzz_pointing(changes: Changes, folder: Path) -> None:
     """SEG, RTSTRUCT and SR: prompts, or reasons why there are none; nothing is raised."""
     study = seed_study()
-    seed = _pick(changes, study.pointing)
-    path = _write(folder / "pointing.dcm", seed, changes)
+    seed = pick(changes, study.pointing)
+    path = write_damaged(folder / "pointing.dcm", seed, changes)
     try:
         header = read_header(path)
     except InputRejected:
@@ -291,7 +290,7 @@ HOSTILE_YAML = (
 
 
 def _damaged_yaml(changes: Changes) -> tuple[str, bytes]:
-    name = _pick(changes, sorted(YAML))
+    name = pick(changes, sorted(YAML))
     lines = YAML[name].splitlines(keepends=True)
     for kind, where, what in changes:
         at = where % max(1, len(lines))
@@ -347,7 +346,7 @@ def fuzz_http(changes: Changes, _folder: Path) -> None:
         answers = {"/metrics": lambda: (200, "text/plain", b"x 1\n")}  # noqa: RUF012 - never changed
 
     answer = BytesIO()
-    sent = damage_bytes(_pick(changes, REQUESTS), changes)
+    sent = damage_bytes(pick(changes, REQUESTS), changes)
     request = SimpleNamespace(
         makefile=lambda *_: BytesIO(sent), sendall=answer.write, settimeout=lambda _s: None
     )
@@ -464,13 +463,15 @@ def fuzz_backup(changes: Changes, folder: Path) -> None:
 
 
 TARGETS: dict[str, tuple[Callable[[Changes, Path], None], int]] = {
-    "association_request": (fuzz_association_request, 22),
+    "association_request": (fuzz_association_request, 20),
     "messages": (fuzz_messages, 4),
-    "command": (fuzz_command, 22),
+    "command": (fuzz_command, 20),
     "walk": (fuzz_walk, 12),
     "data_set": (fuzz_data_set, 6),
     "images": (fuzz_images, 3),
     "pointing": (fuzz_pointing, 5),
+    "reader_objects": (fuzz_reader_objects, 2),
+    "earlier_report": (fuzz_earlier_report, 2),
     "folder": (fuzz_folder, 2),
     "yaml": (fuzz_yaml, 1),
     "configuration": (fuzz_configuration, 1),

@@ -10,12 +10,19 @@ import pytest
 from factories_receive import make_ct, write_file
 from fuzz_bounds import peak_bytes
 from fuzz_pieces import damage
-from fuzz_seeds import association_request, seed_study
+from fuzz_readers import AT, delivered
+from fuzz_seeds import association_request, seed_study, write_damaged
 from fuzz_targets import PEER, _AnsweringArchive
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    RTStructureSetStorage,
+)
 from pynetdicom.dsutils import decode
 
 from node.assemble import planes, prompt_rtstruct, prompt_sr, prompts, validate
+from node.assemble.earlier_masks import read_lesion_points
+from node.assemble.earlier_report import read_earlier_report
 from node.assemble.folder import scan_folder
 from node.assemble.headers import group_headers, read_header
 from node.assemble.inner_point import MarkedPlane, locate_planes
@@ -26,6 +33,8 @@ from node.config.settings import DeliverSettings
 from node.dicom import file_limits, seg_frames
 from node.dicom.commitment import InvalidCommitment, read_report
 from node.domain.errors import InputRejected
+from node.domain.study import InstanceRef
+from node.feedback.hear import Outcome, hear
 from node.query.found import StudyKeys
 from node.receive.file_meta import PREAMBLE
 from node.receive.request_limits import (
@@ -197,6 +206,47 @@ def test_an_object_of_too_many_frames_is_refused(
         check_series(series, minimum_slices=1)
     told = {(problem.code, problem.found) for problem in refused.value.problems}
     assert told == {("too-large", f"{frames} frames, at most {frames - 1} are taken")}
+
+
+def test_a_readers_object_that_cannot_be_read_is_not_tried_again() -> None:
+    heard = hear(
+        InstanceRef(
+            sop_instance_uid="1.2.3",
+            sop_class_uid=RTStructureSetStorage,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+            path=CORPUS / "reader_sequence.dcm",
+            sha256="",
+        ),
+        delivered().result,
+        device_uids=(),
+        received_at=AT,
+    )
+    assert (heard.outcome, heard.fault) == (Outcome.UNREADABLE, "OSError")
+
+
+@pytest.mark.parametrize("size", ["nan", "inf", "-1"])
+def test_an_earlier_report_with_a_size_that_is_none_is_left_out(tmp_path: Path, size: str) -> None:
+    _, sr = delivered().own
+    path = write_damaged(tmp_path / "sr.dcm", sr, ())
+    report = read_earlier_report(path)
+    assert report is not None
+    assert len(report.lesions) == 2
+    sizes = [n for n, piece in enumerate(sr.body) if piece.tag == b"\x40\0\x0a\xa3"]
+    body = list(sr.body)
+    body[sizes[0]] = replace(body[sizes[0]], value=size.encode().ljust(4))
+    assert read_earlier_report(write_damaged(path, replace(sr, body=tuple(body)), ())) is None
+
+
+@pytest.mark.parametrize("place", ["nan\\0\\0", "inf\\0\\0", "0"])
+def test_an_earlier_seg_that_lies_nowhere_is_refused(tmp_path: Path, place: str) -> None:
+    seg, _ = delivered().own
+    body = [
+        replace(piece, value=place.encode()) if piece.tag == b"\x20\0\x32\0" else piece
+        for piece in seg.body
+    ]
+    path = write_damaged(tmp_path / "seg.dcm", replace(seg, body=tuple(body)), ())
+    with pytest.raises(InputRejected, match="ValueError"):
+        read_lesion_points(path)
 
 
 def test_a_volume_beyond_the_limit_is_refused_before_it_is_made(

@@ -1,11 +1,11 @@
 """What was wanted and cannot be evaluated is answered, too: by a report that says why."""
 
 import structlog
-from pydicom.errors import InvalidDicomError
 
 from node.bootstrap.parts import Parts
 from node.bootstrap.planning import NotEvaluable, Wanted
 from node.bootstrap.standing_in import keep_object
+from node.dicom.damage import DAMAGED
 from node.domain.errors import OncoNodeError
 from node.domain.report import EvidenceKind
 from node.jobs.job import Job
@@ -50,16 +50,7 @@ def tell_not_evaluable(parts: Parts, job: Job, rejected: NotEvaluable) -> None:
         folder = parts.spool.results_dir(job.job_id) / FOLDER
         folder.mkdir(exist_ok=True)
         evidence = keep_object(parts.spool, made, EvidenceKind.SR, folder / "not_evaluable_sr.dcm")
-    except (
-        AttributeError,
-        InvalidDicomError,
-        KeyError,
-        OncoNodeError,
-        OSError,
-        ReportFault,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*DAMAGED, OncoNodeError, ReportFault) as error:
         log.warning("not_evaluable.untold", job_id=job.job_id, reason=type(error).__name__)
         return
     if parts.ledger.tell_rejection(job.job_id, destinations=destinations, evidence=[evidence]):

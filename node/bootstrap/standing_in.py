@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from node.bootstrap.parts import Parts
 from node.bootstrap.readers import language_of
 from node.deliver.ladder import AUTO, KEY_OBJECT, PAPER, REPORTS, WITHOUT_SEGMENTS, Ladder
+from node.dicom.damage import DAMAGED
 from node.domain.errors import SetupFault, TryLater
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery
@@ -87,9 +88,9 @@ class StandInMaker:
             return self._make_picture(delivery, form)
         except (FileNotFoundError, InvalidDicomError) as error:
             raise SetupFault(f"{form}: a file of the result is gone or damaged") from error
-        except OSError as error:
-            raise TryLater(f"{form}: {type(error).__name__}") from error
-        except (AttributeError, KeyError, ValueError, ReportFault) as error:
+        except (*DAMAGED, ReportFault) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise TryLater(f"{form}: {type(error).__name__}") from error
             log.exception("stand_in.failed", form=form, sop_instance_uid=delivery.sop_instance_uid)
             raise SetupFault(f"{form}: {type(error).__name__}") from error
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pynetdicom import _config
 from pynetdicom.association import Association
@@ -20,6 +19,7 @@ from node.deliver.status import (
     rule_of,
 )
 from node.deliver.syntaxes import CannotTranscode, choose, propose, transcode
+from node.dicom.damage import DAMAGED
 from node.jobs.job import UNREADABLE
 
 log = structlog.get_logger()
@@ -132,7 +132,7 @@ def send_objects(
     for path in dict.fromkeys(paths):
         try:
             readable.append(_peek(path))
-        except (OSError, InvalidDicomError, AttributeError) as error:
+        except DAMAGED as error:
             problem = f"{UNREADABLE}: {type(error).__name__}"
             note(_failed(path, "", PROCESSING_FAILURE, False, problem))
     if readable:
@@ -185,12 +185,12 @@ def _send(association: Association, outgoing: _Outgoing) -> SendOutcome:
         answer = association.send_c_store(content)
     except CannotTranscode as error:
         return _refused(outgoing, f"; it cannot be transcoded: {error}")
-    except OSError as error:
+    except RuntimeError:  # pynetdicom: the association ended between the check and the call
+        return _lost(outgoing)
+    except DAMAGED as error:
         problem = f"{UNREADABLE}: {type(error).__name__}"
         uid = outgoing.sop_instance_uid
         return _failed(outgoing.path, uid, PROCESSING_FAILURE, False, problem)
-    except RuntimeError:  # pynetdicom: the association ended between the check and the call
-        return _lost(outgoing)
     return _answered(outgoing, int(answer.Status)) if "Status" in answer else _lost(outgoing)
 
 

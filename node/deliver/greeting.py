@@ -1,10 +1,13 @@
 """Whether a receiver of messages is there, without telling it of any patient."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.fhir import read_capabilities
 from node.deliver.mllp import open_line
+from node.domain.errors import SetupFault
 
 R4 = ("4.0", "4.3")
 """Versions whose resources are those that are sent; 4.3 is R4B."""
@@ -31,8 +34,15 @@ def greet(peer: Peer, settings: DeliverSettings) -> tuple[str, str]:
             pass
         return f"connected in {_ms(begun)}; HL7 has no question that changes nothing", ""
     told = read_capabilities(peer, settings)
+    try:
+        return _judge(told, _ms(begun))
+    except (AttributeError, TypeError):
+        raise SetupFault(f"{peer.name}: its CapabilityStatement cannot be read") from None
+
+
+def _judge(told: Mapping[str, Any], took: str) -> tuple[str, str]:
     version = str(told.get("fhirVersion", "unknown"))
-    found = f"FHIR {version} answered in {_ms(begun)}"
+    found = f"FHIR {version} answered in {took}"
     if not version.startswith(R4):
         return found, "its version is not R4"
     interactions = {

@@ -13,7 +13,6 @@ from typing import Any
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from node.config.settings import DeliverSettings, Peer
 from node.deliver.c_store import SendOutcome, log_outcome
@@ -28,6 +27,7 @@ from node.deliver.web_client import (
     read_json,
     web_failures,
 )
+from node.dicom.damage import DAMAGED
 from node.domain.errors import TryLater
 from node.jobs.job import UNREADABLE
 
@@ -69,7 +69,7 @@ def store_objects(
         try:
             dataset = dcmread(path)
             uid = str(dataset.SOPInstanceUID)
-        except (OSError, InvalidDicomError, AttributeError) as error:
+        except DAMAGED as error:
             outcome = _outcome(
                 path, "", PROCESSING_FAILURE, f"{UNREADABLE}: {type(error).__name__}", retry=False
             )

@@ -8,6 +8,7 @@ PS3.18 section 8.5 (status codes).
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import requests
 from dicomweb_client.web import DICOMwebClient
@@ -208,6 +209,6 @@ def web_failures(peer: Peer, service: str) -> Iterator[None]:
     except (OSError, requests.RequestException) as error:
         # the text of the error may hold an address with query keys
         raise TryLater(f"{peer.name}: {service} failed: {type(error).__name__}") from None
-    except DAMAGED as error:
+    except (*DAMAGED, ParseError) as error:  # of XML, in answers to STOW-RS
         message = f"{peer.name}: {service} answered what cannot be read: {type(error).__name__}"
         raise WebRefused(message) from None

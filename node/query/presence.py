@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from node.deliver.proof import Presence
+from node.dicom.damage import DAMAGED
 from node.jobs.job import Delivery
 from node.query.found import Archive, QueryRefused
 
@@ -63,5 +63,5 @@ def _place_of(delivery: Delivery) -> tuple[str, str] | None:
             specific_tags=["StudyInstanceUID", "SeriesInstanceUID"],
         )
         return str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
-    except (OSError, InvalidDicomError, AttributeError):
+    except DAMAGED:
         return None

@@ -25,6 +25,7 @@ from fuzz_pieces import (
     pick,
 )
 from fuzz_readers import fuzz_earlier_report, fuzz_reader_objects
+from fuzz_replies import JSON, fuzz_acknowledgement, fuzz_replies
 from fuzz_seeds import (
     Seed,
     association_request,
@@ -390,11 +391,6 @@ def _match() -> Dataset:
 
 
 PEER = Peer(name="a", ae_title="A")
-JSON: tuple[Any, ...] = (
-    None, 0, -1, 1e308, float("nan"), True, "", "x", "1" * 5000, [], [None], [[]], [{}], {},
-    {"vr": "SQ"}, {"Value": 3}, {"Value": {}}, {"Value": "abc"}, {"Value": [{"Alphabetic": 1}]},
-    ["2147483648"], [1, 2, "3"],
-)  # fmt: skip
 
 
 class _AnsweringArchive(DimseArchive):
@@ -463,7 +459,7 @@ def fuzz_backup(changes: Changes, folder: Path) -> None:
 
 
 TARGETS: dict[str, tuple[Callable[[Changes, Path], None], int]] = {
-    "association_request": (fuzz_association_request, 20),
+    "association_request": (fuzz_association_request, 18),
     "messages": (fuzz_messages, 4),
     "command": (fuzz_command, 20),
     "walk": (fuzz_walk, 12),
@@ -479,6 +475,8 @@ TARGETS: dict[str, tuple[Callable[[Changes, Path], None], int]] = {
     "commitment": (fuzz_commitment, 6),
     "answers": (fuzz_answers, 4),
     "web_answers": (fuzz_web_answers, 3),
+    "replies": (fuzz_replies, 1),
+    "acknowledgement": (fuzz_acknowledgement, 1),
     "backup": (fuzz_backup, 1),
 }
 """Name -> what is done, and its share of the cases in per cent."""

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from factories_report import axes, make_labels, make_report, make_series
@@ -23,6 +24,7 @@ from node.report.sr import build_sr
 SETTINGS = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=5)
 SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
+DAMAGED_META = Path(__file__).parents[1] / "fuzz" / "corpus" / "meta_length_uv.dcm"
 VERIFICATION = "1.2.840.10008.1.1"
 
 
@@ -170,10 +172,13 @@ def test_an_unreadable_file_fails_alone(tmp_path, results):
     rubbish.write_bytes(b"no DICOM")
     server, peer = _running_scp(lambda _: 0x0000)
     try:
-        bad, missing, good = _send([rubbish, tmp_path / "missing.dcm", results[1]], peer)
+        bad, damaged, missing, good = _send(
+            [rubbish, DAMAGED_META, tmp_path / "missing.dcm", results[1]], peer
+        )
     finally:
         server.shutdown()
     assert (bad.accepted, bad.retry) == (False, False)
+    assert (damaged.accepted, damaged.retry) == (False, False)
     assert (missing.accepted, missing.retry) == (False, False)
     assert good.accepted
 

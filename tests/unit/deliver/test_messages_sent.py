@@ -235,6 +235,9 @@ def test_receivers_are_greeted():
         assert "transactions" in greet(peer, SETTINGS)[1]
         server.capabilities["fhirVersion"] = "5.0.0"
         assert "not R4" in greet(peer, SETTINGS)[1]
+        server.capabilities.update(fhirVersion="4.0.1", rest=["server"])
+        with pytest.raises(SetupFault, match="cannot be read"):
+            greet(peer, SETTINGS)
         server.capabilities.clear()
         with pytest.raises(SetupFault, match="no FHIR service"):
             greet(peer, SETTINGS)

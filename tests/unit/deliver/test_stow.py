@@ -19,6 +19,13 @@ SETTINGS = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=5)
 DICOM_JSON, HTML = "application/dicom+json", "text/html"
 UID = str(make_ct().SOPInstanceUID)
 CLASS = str(make_ct().SOPClassUID)
+LAUGHS = (
+    b'<!DOCTYPE a [<!ENTITY a "%s">' % (b"ha" * 1000)
+    + b"".join(
+        b'<!ENTITY %c "%s">' % (name + 1, b"&%c;" % name * 20) for name in range(ord("a"), ord("g"))
+    )
+    + b"]><NativeDicomModel>&g;</NativeDicomModel>"
+)
 PAGE = b"<html>sign in</html>"
 
 
@@ -146,6 +153,16 @@ def test_reason_in_xml(server: Web, tmp_path: Path) -> None:
     server.media_type = "application/dicom+xml;charset=UTF-8"
     outcome = send(server, tmp_path)
     assert (outcome.status, outcome.refused) == (0x0122, True)
+
+
+@pytest.mark.parametrize("body", [b'{"00081198": 1}', b"<NativeDicomModel><a>", LAUGHS])
+def test_xml_that_cannot_be_read_is_no_verdict(server: Web, tmp_path: Path, body: bytes) -> None:
+    """The last unfolds to gigabytes, and expat stops it."""
+    server.status, server.body = 202, body
+    server.media_type = "application/dicom+xml"
+    outcome = send(server, tmp_path)
+    assert (outcome.accepted, outcome.retry) == (False, True)
+    assert "what cannot be read: ParseError" in outcome.detail
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import psutil
-from running_node import CHILDREN, RunningNode
+from running_node import RunningNode
 
 EVERY_S = 1.0
 SETTLING = 20
@@ -60,7 +60,7 @@ class ResidentSizes:
             "| process | lives | peak (MB) | growth (MB per 100 studies) | late | over (studies) |",
             "|---|---:|---:|---:|---:|---:|",
         ]
-        for child in CHILDREN:
+        for child in self._node.children:
             mine = [sample for sample in self.samples if sample.child == child]
             peak_mb = max((sample.resident_mb for sample in mine), default=0.0)
             lives = len({sample.pid for sample in mine})
@@ -77,7 +77,7 @@ class ResidentSizes:
         """Processes whose memory does not stay flat."""
         return [
             child
-            for child in CHILDREN
+            for child in self._node.children
             if growth_of([each for each in self.samples if each.child == child]).is_leak
         ]
 

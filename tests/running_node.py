@@ -23,6 +23,7 @@ import pytest
 import yaml
 from free_ports import free_port
 
+from node.bootstrap.observing import is_observer_wanted
 from node.bootstrap.parts import Parts
 from node.config.load import load_settings
 from node.config.settings import DeliverSettings, Peer, Settings
@@ -37,6 +38,7 @@ from node.storage.database import sqlite_url
 ROOT = Path(__file__).resolve().parents[1]
 AE_TITLE = "ONCONODE"
 CHILDREN = ("scheduler", "worker-1", "dispatcher", "listener")
+"""Those that every node has."""
 
 START_S = 120.0
 """Bound for all processes to come up: TensorFlow on a busy machine."""
@@ -132,6 +134,13 @@ class RunningNode:
         """Ledger, store and spool of the node, opened by this process as well."""
         return Parts(settings=self.settings)
 
+    @cached_property
+    def children(self) -> tuple[str, ...]:
+        """Names of the processes that its settings ask for."""
+        node = self.settings.node
+        observer = ("observer",) if is_observer_wanted(node) else ()
+        return (*CHILDREN, *observer, *(("web",) if node.web.enabled else ()))
+
     @property
     def peer(self) -> Peer:
         """The node as others see it."""
@@ -176,7 +185,11 @@ class RunningNode:
 
     def is_whole(self) -> bool:
         """Whether every process is there, the listener answers and the worker takes work."""
-        return all(self.is_alive(name) for name in CHILDREN) and self._is_warm() and self.answers()
+        return (
+            all(self.is_alive(name) for name in self.children)
+            and self._is_warm()
+            and self.answers()
+        )
 
     def wait_until_whole(self) -> None:
         """Wait for that."""
@@ -189,7 +202,7 @@ class RunningNode:
     def pids(self) -> dict[str, int]:
         """Process ids of the children that there are, by name."""
         found = {}
-        for child in CHILDREN:
+        for child in self.children:
             with suppress(FileNotFoundError):
                 found[child] = self.pid(child)
         return found

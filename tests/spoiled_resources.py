@@ -11,17 +11,17 @@ from node.storage.database import sqlite_url
 
 
 @contextmanager
-def disk_full(node: RunningNode, *children: str) -> Iterator[None]:
+def disk_full(node: RunningNode, *children: str, room_bytes: int = 0) -> Iterator[None]:
     """Let no write of these processes to any file succeed: objects, database, audit, log.
 
-    Their limit of file size is set to nothing while they run (prlimit(2)), for which no other
-    disk and no rights are needed. Writes then fail with EFBIG instead of ENOSPC.
+    Beyond ``room_bytes`` of each file. Their limit of file size is set while they run (prlimit(2)),
+    for which no other disk and no rights are needed. Writes then fail with EFBIG instead of ENOSPC.
     """
     limited = [psutil.Process(node.pid(child)) for child in children]
     before = [process.rlimit(psutil.RLIMIT_FSIZE) for process in limited]
     try:
         for process, (_, hard) in zip(limited, before, strict=True):
-            process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
+            process.rlimit(psutil.RLIMIT_FSIZE, (room_bytes, hard))
         yield
     finally:
         for process, limits in zip(limited, before, strict=True):

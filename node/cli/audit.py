@@ -100,6 +100,8 @@ def show(
     if as_json:
         for record, _ in latest:
             typer.echo(json.dumps(record, ensure_ascii=False))
+    elif not latest:
+        out.print("no such records" if event or study else "no records")
     else:
         rows = table("record", "at", "event", "outcome", "who", "about")
         for each in latest:

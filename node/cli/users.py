@@ -53,8 +53,12 @@ def add_user(
 @app.command("list")
 def list_users(ctx: typer.Context) -> None:
     """List the users with their roles."""
+    users = _accounts(_parts(ctx)).list_users()
+    if not users:
+        out.print("no users")
+        return
     rows = table("name", "role", "since", "password")
-    for user in _accounts(_parts(ctx)).list_users():
+    for user in users:
         how = (
             "to be changed at login" if user.must_change else "set" if user.has_password else "none"
         )

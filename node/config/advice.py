@@ -30,6 +30,7 @@ def list_warnings(settings: Settings, directory: Path) -> list[Problem]:
 
     return [
         *_check_titles(peers, settings),
+        *_check_answers(peers, settings),
         *check_reach(settings.routing, routing, has_roles),
     ]
 
@@ -70,4 +71,23 @@ def _check_titles(document: Document, settings: Settings) -> Iterator[Problem]:
                 found=f"{peer.host}:{peer.port}, where {settings.peers[first].name} is too",
                 expected="an address for each peer, unless one server answers to both AE titles",
                 remedy="correct host or port, or leave it if the server has both titles",
+            )
+
+
+def _check_answers(document: Document, settings: Settings) -> Iterator[Problem]:
+    """Archives that are asked for commitment and may not call the node to answer."""
+    asked = {name for rule in settings.routing for name in rule.destinations}
+    for i, _ in list_entries(document, "peers"):
+        peer = settings.peers[i]
+        by_dimse = not peer.takes_messages and not (peer.dicomweb and peer.dicomweb.store)
+        if peer.name not in asked or not by_dimse or peer.commitment == "off":
+            continue
+        if peer.permissions and "commit" not in peer.permissions:
+            yield Problem(
+                code="answer-not-permitted",
+                tag=document.place(("peers", i)),
+                found=f"{peer.name} is asked for storage commitment; its permissions are "
+                f"{', '.join(peer.permissions)}",
+                expected="commit among them: an archive may answer on an association of its own",
+                remedy="add commit, or set commitment: off",
             )

@@ -12,7 +12,7 @@ import fault_table
 import pytest
 from fault_table import Row
 from free_ports import free_port
-from running_node import RunningNode, find_models_dir
+from running_node import QUICK, RunningNode, find_models_dir
 
 from node.config.settings import Peer
 from node.emulate.archive import Archive
@@ -68,6 +68,9 @@ def _shared(
                 "destinations": ["archive"],
             },
         ],
+        # so that it has every process that a node can have
+        node=QUICK
+        | {"metrics": {"port": free_port()}, "web": {"enabled": True, "port": free_port()}},
     )
     try:
         yield node

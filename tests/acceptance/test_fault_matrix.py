@@ -236,14 +236,21 @@ def test_a_resource_that_is_out_of_order_costs_no_study(
     assert node.pids() == before  # nobody fell over it
 
 
-def test_while_the_disk_is_full_nothing_is_taken_and_later_all_of_it(bench: Bench) -> None:
+@pytest.mark.parametrize("room_bytes", [0, 4096])
+def test_while_the_disk_is_full_nothing_is_taken_and_later_all_of_it(
+    bench: Bench, room_bytes: int
+) -> None:
+    """Also where the disk is full in the middle of an object only."""
     node, study = bench.node, bench.make_study()
-    with disk_full(node, "listener"):
+    assert min(path.stat().st_size for path in study.paths) > room_bytes
+    with disk_full(node, "listener", room_bytes=room_bytes):
         sent = send_files(study.paths, host="127.0.0.1", port=node.port, called_ae=AE_TITLE)
         assert {one.status for one in sent} == {OUT_OF_RESOURCES}
         assert node.parts.store.received_of(study.study_instance_uid) == ()
     node.send(study.paths)
-    bench.conclude(study.study_instance_uid, fault="disk full, then not", stage="receiving")
+    bench.conclude(
+        study.study_instance_uid, fault=f"disk full at {room_bytes} bytes", stage="receiving"
+    )
 
 
 def test_a_sender_waits_for_a_database_that_is_locked(bench: Bench) -> None:

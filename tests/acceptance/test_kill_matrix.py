@@ -16,7 +16,7 @@ from node.jobs.state import JobState
 
 pytestmark = pytest.mark.slow
 
-VICTIMS = ("listener", "dispatcher", "worker-1", "scheduler", "node")
+VICTIMS = ("listener", "dispatcher", "worker-1", "scheduler", "observer", "web", "node")
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_a_killed_process_costs_no_study_and_doubles_none(
         )
         changed = {child for child, pid in node.pids().items() if pid != before[child]}
         assert changed == {victim}  # nobody else was hurt
+    assert set(before) == set(VICTIMS) - {"node"}  # each has its turn
 
 
 def test_a_sender_cut_off_in_the_middle_sends_again_and_gets_one_result(bench: Bench) -> None:

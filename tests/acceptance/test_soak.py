@@ -14,5 +14,6 @@ def test_a_small_soak_loses_and_doubles_nothing(tmp_path: Path) -> None:
         outcome = soak.run()
     print(outcome)
     assert outcome.killed == {"worker-1": 1, "listener": 1}
+    assert outcome.visits > 0
     assert (outcome.studies, outcome.results) == (12, 12), str(outcome)
     assert (outcome.lost, outcome.doubled, outcome.dead_letters) == (0, 0, 0), str(outcome)

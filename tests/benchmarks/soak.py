@@ -18,11 +18,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
+from free_ports import free_port
 from pydicom import dcmread
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 from resident_sizes import ResidentSizes
@@ -36,7 +39,7 @@ from node.emulate.mr_headers import sample_uid
 from node.jobs.job import Job
 from node.jobs.state import FINISHED, JobState
 
-VICTIMS = ("worker-1", "listener", "node", "dispatcher", "scheduler")
+VICTIMS = ("worker-1", "listener", "node", "dispatcher", "scheduler", "observer", "web")
 RESULT_CLASSES = frozenset({str(SegmentationStorage), str(Comprehensive3DSRStorage)})
 PEACE = 0.8
 """Share of the results after which nothing is killed any more."""
@@ -44,6 +47,7 @@ IN_FLIGHT = 4
 """Studies that a sender has sent and that have no result yet; so sending lasts to the end."""
 KILL_WITHIN_S = 3.0
 SEND_AGAIN_S = 1.0
+VISIT_EVERY_S = 1.0
 STUCK_S = 600.0
 """Without a new result for so long nothing comes any more."""
 
@@ -77,6 +81,7 @@ class Outcome:
     refused_as_part: int = 0
     done_again: int = 0
     objects_sent_again: int = 0
+    visits: int = 0
     killed: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     memory: str = ""
@@ -100,6 +105,7 @@ class Outcome:
             ("begun more than once", self.done_again),
             ("refused while a part of them was there", self.refused_as_part),
             ("objects sent again, answer unknown", self.objects_sent_again),
+            ("readings of metrics and web page", self.visits),
             ("minutes", f"{self.seconds / 60:.1f}"),
         ]
         lines = ["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in rows)]
@@ -169,11 +175,12 @@ class Soak:
         """Send, kill and wait until every study is at rest."""
         began_s = time.monotonic()
         self._sends_until_s = began_s + 60 * self.plan.minutes
-        with ThreadPoolExecutor(self.plan.senders + 2, thread_name_prefix="soak") as pool:
+        with ThreadPoolExecutor(self.plan.senders + 3, thread_name_prefix="soak") as pool:
             work = [
                 *(pool.submit(self._send_share, each) for each in range(self.plan.senders)),
                 pool.submit(self._kill_at_random),
                 pool.submit(self.sizes.watch, self._stop),
+                pool.submit(self._visit),
             ]
             try:
                 self._wait_for_results()
@@ -269,6 +276,21 @@ class Soak:
         if victim == "node":
             node.start()
 
+    # -- who looks -------------------------------------------------------------------------------
+
+    def _visit(self) -> None:
+        """Read metrics and the page where one signs in; either may be dead just now."""
+        settings = self.node.settings.node
+        addresses = [
+            f"http://127.0.0.1:{settings.metrics.port}/metrics",
+            f"http://127.0.0.1:{settings.web.port}/login",
+        ]
+        while not self._stop.wait(VISIT_EVERY_S):
+            for address in addresses:
+                with suppress(OSError, HTTPException), urlopen(address, timeout=10) as answer:
+                    answer.read()
+                    self.outcome.visits += 1
+
     # -- who waits and counts --------------------------------------------------------------------
 
     def _wait_for_results(self) -> None:
@@ -323,7 +345,11 @@ class Soak:
 @contextmanager
 def prepared(plan: Plan, folder: Path) -> Iterator[Soak]:
     """Start archive and node, and stop them at the end."""
-    with node_beside_archive(folder, "soak", NODE) as (node, archive):
+    watched = {
+        "metrics": {"port": free_port()},
+        "web": {"enabled": True, "port": free_port()},
+    }
+    with node_beside_archive(folder, "soak", NODE | watched) as (node, archive):
         yield Soak(plan, folder, node, archive)
 
 

@@ -86,6 +86,7 @@ def test_an_anchor_that_is_none_is_a_wrong_command_line(config, capsys):
 def test_no_trail_yet(config, capsys):
     assert run(capsys, config, "verify")[0] == 0
     assert run(capsys, config, "verify", "--anchor", "1:" + "0" * 64)[0] == ExitCode.SETUP_FAULT
+    assert run(capsys, config, "show") == (0, "no records\n", "")
 
 
 def test_a_trail_that_was_removed_as_a_whole_is_known_to_the_database(config, capsys):
@@ -112,6 +113,7 @@ def test_show_filters_and_is_itself_recorded(config, capsys):
     _, text, _ = run(capsys, config, "show", "--json", "--study", "1.2.3")
     (record,) = map(json.loads, text.splitlines())
     assert record["number"] == 3
+    assert run(capsys, config, "show", "--study", "1.2.9")[1] == "no such records\n"
     _, text, _ = run(capsys, config, "show", "--json", "--event", "110101")
-    assert len(text.splitlines()) == 3, "every look before this one"
+    assert len(text.splitlines()) == 4, "every look before this one"
     assert run(capsys, config, "verify")[0] == 0

@@ -100,6 +100,25 @@ def test_clashes_of_peers_are_warnings(check, config_dir, entry, code):
     assert err.count("remedy") == 1
 
 
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ("permissions: [echo, store]", True),
+        ("permissions: [echo, store], commitment: require", True),
+        ("permissions: [echo, store], commitment: 'off'", False),
+        ("permissions: [echo, store], dicomweb: {url: 'http://a/dicom-web'}", False),
+        ("permissions: [commit]", False),
+        ("permissions: []", False),
+    ],
+)
+def test_an_archive_that_may_not_answer_is_a_warning(check, config_dir, keys, warned):
+    (config_dir / "peers.yaml").write_text(PEERS.replace("port: 4242", f"port: 4242, {keys}"))
+    ended, _, err = check()
+    assert ended == ExitCode.OK
+    assert ("answer-not-permitted" in err) is warned
+    assert ("peers.yaml:2" in err) is warned
+
+
 def test_rules_that_matched_nothing_are_noted_from_the_ledger(check, config_dir):
     add_job(config_dir, rule="brain", days_ago=1)
     add_job(config_dir, rule="chest", days_ago=8)

@@ -41,6 +41,7 @@ def onconode(tmp_path: Path, capsys, monkeypatch):
 
 
 def test_a_user_is_added_with_the_password_that_was_typed(onconode) -> None:
+    assert onconode("list") == (0, "no users\n", "")
     code, out, _ = onconode("add", "Anna", "--role", "admin", typed=PASSWORD + "\n")
     assert code == 0
     assert PASSWORD not in out

@@ -44,6 +44,16 @@ def rule(name: str, *, to: str = "pacs", bundle: str = "b", **match) -> RoutingR
     return RoutingRule(name=name, match=SeriesMatch(**match), bundle=bundle, destinations=(to,))
 
 
+def test_with_no_day_to_keep_them_no_headers_are_kept(tmp_path):
+    config = write_config(tmp_path, node=QUICK + "jobs: {keep_headers_days: 0}\n")
+    parts = Parts(settings=load_settings(config))
+    uid = receive(parts, write_small_study(tmp_path / "s"))
+    Assembler(parts).tick()
+    assert parts.ledger.list(study=uid)
+    assert list(parts.past.since(LONG_AGO)) == []
+    parts.engine.dispose()
+
+
 def test_assembling_keeps_what_routing_asks_and_nothing_of_the_patient(parts, tmp_path):
     headers = {
         "PatientName": "DOE^JANE",

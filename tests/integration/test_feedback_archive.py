@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from delivered_study import delivered_study
 from factories_opinions import write_human_seg
 from free_ports import free_port
@@ -56,6 +57,32 @@ def test_who_is_asked_and_when(tmp_path: Path) -> None:
             assert asker.tick() == 0
             site.parts.take_up(site.parts.settings.model_copy(update={"peers": peers}))
             assert asker.tick() == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        ({"ask_every_s": 600}, True),
+        ({"ask_every_s": 600, "ask_days": 0.02}, False),  # half an hour is 0.0208 days
+        ({"ask_every_s": 2000}, False),
+    ],
+)
+def test_how_often_and_how_long_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, float], asked: bool
+) -> None:
+    silent = Peer(name="pacs", ae_title="NOBODY", port=1, feedback="get")
+    with delivered_study(tmp_path, (silent,)) as site:
+        node = site.parts.settings.node
+        feedback = node.feedback.model_copy(update=keys)
+        node = node.model_copy(update={"feedback": feedback})
+        site.parts.take_up(site.parts.settings.model_copy(update={"node": node}))
+        studies: list[str] = []
+        monkeypatch.setattr(
+            FeedbackAsker, "_ask", lambda _, study, _peer: studies.append(study) or 0
+        )
+        half_an_hour_on = utc_now() + timedelta(minutes=30)
+        FeedbackAsker(site.parts, now=lambda: half_an_hour_on).tick()
+        assert bool(studies) is asked
 
 
 def test_an_archive_that_is_away_is_asked_later(tmp_path: Path) -> None:

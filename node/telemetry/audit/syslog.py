@@ -2,8 +2,9 @@
 
 The trail itself is the queue: a cursor beside it says how far the repository has got, so what
 waits takes no disk of its own, survives every crash, and is bounded only by the trail. Nothing
-waits for the repository. TLS gives no receipt for a message: those of the last moments before a
-connection broke are sent again (PS3.15 A.6 allows a repository to get a message twice).
+waits for the repository. TLS gives no receipt for a message, only for all of them when both sides
+close: after any other end what was written last is sent again (PS3.15 A.6 allows a repository to
+get a message twice), and this end keeps little in its socket.
 
 References
 ----------
@@ -16,7 +17,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,26 @@ LOOK_EVERY_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 RESENT_BYTES = 1 << 16
 """So much of what was written last is sent again after a connection broke."""
+SEND_BUFFER_BYTES = 1 << 14
+"""Of the socket, far less than is sent again; Linux doubles it."""
+REFUSAL_WITHIN_S = 1.0
+"""In TLS 1.3 a client's handshake ends before the repository has looked at its certificate, and
+what is written then is lost if that is refused; so the first message waits for a refusal."""
+
+
+PART_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cursor:
-    """How far the repository has got: a file of the trail, and the bytes of it."""
+    """How far the repository has got: a file of the trail, and the bytes of it.
+
+    ``received`` says that the repository has closed the connection behind it, too.
+    """
 
     file: str = ""
     offset: int = 0
+    received: bool = False
 
 
 def encode_syslog(record: dict[str, Any], *, host: str, process_id: str = "-") -> bytes:
@@ -115,7 +128,8 @@ class SyslogForwarder:
         self._context = context
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="syslog", daemon=True)
-        self._cursor = read_cursor(folder)
+        known = read_cursor(folder)
+        self._cursor = known if known.received else _rewound(folder, known)
         self._connection: ssl.SSLSocket | None = None
 
     def start(self) -> None:
@@ -149,7 +163,7 @@ class SyslogForwarder:
             else:
                 wait_s = FIRST_WAIT_S
                 self._stopped.wait(LOOK_EVERY_S)
-        self._hang_up()
+        self._part()
 
     def _send_new(self) -> None:
         for path, begin, _ in self._pending_files():
@@ -182,9 +196,15 @@ class SyslogForwarder:
         address = (self._settings.syslog_host, self._settings.syslog_port)
         plain = socket.create_connection(address, timeout=CONNECT_TIMEOUT_S)
         try:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             secured = self._context.wrap_socket(plain, server_hostname=self._settings.syslog_host)
         except BaseException:
             plain.close()
+            raise
+        try:
+            _await_refusal(secured, REFUSAL_WITHIN_S)
+        except BaseException:
+            secured.close()
             raise
         log.info("audit.syslog_connected", host=address[0], port=address[1])
         return secured
@@ -192,33 +212,61 @@ class SyslogForwarder:
     def _check_connection(self) -> None:
         """Find out whether the repository has hung up: a syslog server never says anything."""
         assert self._connection is not None
-        self._connection.settimeout(0.0)
+        _await_refusal(self._connection, 0.0)
+
+    def _part(self) -> None:
+        """Close as TLS asks for: who answers to that has read everything before."""
+        if self._connection is None:
+            return
         try:
-            if self._connection.recv(1) == b"":
-                raise ConnectionResetError("the repository has hung up")
-        except (ssl.SSLWantReadError, BlockingIOError):
-            pass
-        finally:
-            self._connection.settimeout(CONNECT_TIMEOUT_S)
+            self._connection.settimeout(PART_WITHIN_S)
+            self._connection.unwrap().close()
+        except (OSError, ValueError):
+            self._hang_up()
+        else:
+            self._connection = None
+            write_cursor(self._folder, replace(self._cursor, received=True))
 
     def _hang_up(self) -> None:
         if self._connection is None:
             return
         self._connection.close()
         self._connection = None
-        # What went into the socket last may never have come out at the other end.
-        again = max(0, self._cursor.offset - RESENT_BYTES)
-        self._cursor = Cursor(file=self._cursor.file, offset=_line_start(self._path(), again))
+        self._cursor = _rewound(self._folder, self._cursor)
 
-    def _path(self) -> Path:
-        return self._folder / self._cursor.file
+
+def _await_refusal(connection: ssl.SSLSocket, within_s: float) -> None:
+    """Read, for a while: what a repository says, if it says anything, is that it is over."""
+    connection.settimeout(within_s)
+    try:
+        if connection.recv(1) == b"":
+            raise ConnectionResetError("the repository has hung up")
+    except (ssl.SSLWantReadError, BlockingIOError, TimeoutError):
+        pass
+    finally:
+        connection.settimeout(CONNECT_TIMEOUT_S)
+
+
+def _rewound(folder: Path, cursor: Cursor) -> Cursor:
+    """Before what was written last: it may never have come out at the other end."""
+    left, end = RESENT_BYTES, cursor.offset
+    for path in reversed([path for path in list_files(folder) if path.name <= cursor.file]):
+        end = end if path.name == cursor.file else path.stat().st_size
+        if end >= left:
+            return Cursor(file=path.name, offset=_line_start(path, end - left))
+        left -= end
+    return Cursor()
 
 
 def read_cursor(folder: Path) -> Cursor:
     """Return how far the repository has got; nowhere if that cannot be read."""
     try:
         fields = json.loads((folder / CURSOR).read_bytes())
-        return Cursor(file=str(fields["file"]), offset=int(fields["offset"]))
+        return Cursor(
+            file=str(fields["file"]),
+            offset=int(fields["offset"]),
+            received=fields.get("received") is True,
+        )
     except (OSError, KeyError, TypeError, ValueError):
         return Cursor()
 
@@ -228,7 +276,7 @@ def write_cursor(folder: Path, cursor: Cursor) -> None:
     fresh = folder / f".{CURSOR}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({"file": cursor.file, "offset": cursor.offset}, file)
+        json.dump(asdict(cursor), file)
     fresh.replace(folder / CURSOR)
 
 

@@ -45,14 +45,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Repository:
     """Takes syslog frames over TLS; may hang up after some of them."""
 
-    def __init__(self, certificate: Path, port: int = 0) -> None:
+    def __init__(self, certificate: Path, port: int = 0, *, clients_by: Path | None = None) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        if clients_by is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(clients_by)
         self._context = context
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self.messages: list[bytes] = []
         self.hang_up_after = 10**9
+        self.answers_to_the_end = True
         self.broken = 0
         """Connections that came to no handshake, or did not end as they should."""
         self._connections: list[ssl.SSLSocket] = []
@@ -68,6 +72,9 @@ class Repository:
                 with self._context.wrap_socket(plain, server_side=True) as connection:
                     self._connections.append(connection)
                     self._read(connection)
+                    if self.answers_to_the_end:
+                        with contextlib.suppress(ValueError):  # closed meanwhile, by this end
+                            connection.unwrap()
             except OSError:
                 self.broken += 1
 
@@ -124,8 +131,8 @@ def forward(certificate, monkeypatch):
     monkeypatch.setattr("node.telemetry.audit.syslog.LOOK_EVERY_S", 0.05)
     started = []
 
-    def start(folder: Path, port: int) -> SyslogForwarder:
-        chosen = settings(certificate, port)
+    def start(folder: Path, port: int, **more: str) -> SyslogForwarder:
+        chosen = settings(certificate, port).model_copy(update=more)
         forwarder = SyslogForwarder(folder, chosen, tls_context(chosen))
         forwarder.start()
         started.append(forwarder)
@@ -162,6 +169,22 @@ def test_records_of_all_files_arrive_in_order_and_new_ones_follow(tmp_path, cert
     repository.close()
 
 
+def test_after_an_end_without_answer_the_last_messages_go_again(tmp_path, certificate, forward):
+    """Those of earlier files too; a repository may get a message twice, and never not at all."""
+    repository = Repository(certificate)
+    repository.answers_to_the_end = False
+    write(tmp_path, 6, maximum_file_bytes=500)
+    first = forward(tmp_path, repository.port)
+    wait_for(lambda: len(repository.messages) == 6)
+    first.stop()
+    assert not read_cursor(tmp_path).received
+    write(tmp_path, 1)
+    forward(tmp_path, repository.port)
+    wait_for(lambda: len(repository.messages) == 13)
+    assert repository.numbers() == [*range(1, 7), *range(1, 8)]
+    repository.close()
+
+
 def test_what_waits_while_the_repository_is_away_arrives_when_it_is_back(
     tmp_path, certificate, forward
 ):
@@ -186,6 +209,27 @@ def test_a_connection_that_breaks_doubles_some_and_loses_none(tmp_path, certific
     wait_for(lambda: set(range(1, 9)) <= set(repository.numbers()))
     write(tmp_path, 2)
     wait_for(lambda: {9, 10} <= set(repository.numbers()))
+    repository.close()
+
+
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_a_repository_that_wants_to_know_its_clients_knows_the_node(
+    tmp_path, certificate, forward, is_one_file
+):
+    authority = make_authority(tmp_path / "nodes", "nodes")
+    issued, key = authority.issue("node")
+    own = {"syslog_certificate_file": str(issued), "syslog_key_file": str(key)}
+    if is_one_file:
+        issued.write_bytes(issued.read_bytes() + key.read_bytes())
+        del own["syslog_key_file"]
+    repository = Repository(certificate, clients_by=authority.ca)
+    write(tmp_path / "audit", 2)
+    unknown = forward(tmp_path / "audit", repository.port)
+    wait_for(lambda: repository.broken >= 2)
+    unknown.stop()
+    assert repository.messages == []
+    forward(tmp_path / "audit", repository.port, **own)
+    wait_for(lambda: repository.numbers() == [1, 2])
     repository.close()
 
 

@@ -4,7 +4,9 @@ They go the way of every received object, through the node's own C-STORE listene
 is in quarantine, what it takes is in spool and ledger. No name that came with a file is ever used.
 """
 
+import errno
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -26,6 +28,20 @@ ZIP_MAGIC = b"PK\x03\x04"
 MAXIMUM_TOLD = 20
 DIRECTORY_BYTES = 512
 """For each file that an archive may have, in its list of them."""
+
+
+DAMAGED_ARCHIVE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What ``zipfile`` raises for archives that it cannot read."""
 
 
 class TooMuch(Exception):
@@ -159,11 +175,15 @@ def unpack(body: Path, limits: UploadLimits) -> list[Path]:
             for number, member in enumerate(members):
                 if member.flag_bits & 1:
                     raise TooMuch("an encrypted archive")
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise TooMuch("an archive that is packed by another way than deflate")
                 path = body.with_name(f"{number:06d}.dcm")
                 with archive.open(member) as source:
                     total += _copy(source, path, limits, limits.maximum_unpacked_bytes - total)
                 paths.append(path)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except DAMAGED_ARCHIVE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # of the disk; a place before the file is invalid
         raise TooMuch(f"a damaged archive: {type(error).__name__}") from error
     return paths
 

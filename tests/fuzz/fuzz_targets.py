@@ -5,6 +5,8 @@ Each target is a function of changes; what it raises is a finding.
 
 import queue
 import secrets
+import shutil
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -71,6 +73,7 @@ from node.receive.streaming import SpooledDataSet, StreamingProvider
 from node.storage.archive import extract, read_manifest
 from node.storage.spool import Spool
 from node.volume.read import read_volume
+from node.web.uploading import TooMuch, UploadLimits, unpack
 
 SYNTAXES = (
     ExplicitVRLittleEndian,
@@ -458,8 +461,41 @@ def fuzz_backup(changes: Changes, folder: Path) -> None:
         extract(place, read_manifest(place), folder="config", into=folder / secrets.token_hex(8))
 
 
+@cache
+def _archive() -> bytes:
+    content = BytesIO()
+    ways = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    with zipfile.ZipFile(content, "w") as archive:
+        for number, way in enumerate(ways):
+            archive.writestr(f"{number}/ü.dcm", b"\0" * 128 + b"DICM" * 60, way)
+    return content.getvalue()
+
+
+def fuzz_upload(changes: Changes, folder: Path) -> None:
+    """A file that a person drops into the page: unpacked within its limits, or refused."""
+    limits = UploadLimits(
+        maximum_object_bytes=1 << 12,
+        least_free_bytes=0,
+        free_bytes=lambda: 1,
+        maximum_unpacked_bytes=1 << 13,
+        maximum_members=8,
+    )
+    place = folder / secrets.token_hex(8)
+    place.mkdir()
+    body = place / "body"
+    body.write_bytes(damage_bytes(_archive(), changes))
+    try:
+        with suppress(TooMuch):
+            for path in unpack(body, limits):
+                assert path.stat().st_size <= limits.maximum_object_bytes
+        assert sum(path.stat().st_size for path in place.iterdir() if path != body) <= 1 << 13
+        assert {path.parent for path in place.rglob("*")} == {place}
+    finally:
+        shutil.rmtree(place)
+
+
 TARGETS: dict[str, tuple[Callable[[Changes, Path], None], int]] = {
-    "association_request": (fuzz_association_request, 18),
+    "association_request": (fuzz_association_request, 16),
     "messages": (fuzz_messages, 4),
     "command": (fuzz_command, 20),
     "walk": (fuzz_walk, 12),
@@ -477,6 +513,7 @@ TARGETS: dict[str, tuple[Callable[[Changes, Path], None], int]] = {
     "web_answers": (fuzz_web_answers, 3),
     "replies": (fuzz_replies, 1),
     "acknowledgement": (fuzz_acknowledgement, 1),
+    "upload": (fuzz_upload, 2),
     "backup": (fuzz_backup, 1),
 }
 """Name -> what is done, and its share of the cases in per cent."""

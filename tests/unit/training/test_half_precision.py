@@ -8,6 +8,7 @@ from node.training.half_precision import halve_weights
 
 
 def test_half_the_size_and_the_same_answer(tmp_path):
+    keras.utils.set_random_seed(0)
     model = build_network(NetworkSpec(filters=(8, 32), fusion_channels=2, selective_from=None))
     path = tmp_path / "network.keras"
     model.save(path)

@@ -81,7 +81,11 @@ def open_association(
         evt_handlers=[
             (evt.EVT_CONN_OPEN, _send_at_once, [connected]),
             (evt.EVT_PDU_RECV, _note_rejection, [rejections]),
-            (evt.EVT_CONN_OPEN, limit_answers, [settings.maximum_pdu_bytes, maximum_message_bytes]),
+            (
+                evt.EVT_CONN_OPEN,
+                limit_answers,
+                [settings.maximum_pdu_bytes, maximum_message_bytes, settings.dimse_timeout_s],
+            ),
             *handlers,
         ],
     )
@@ -93,6 +97,9 @@ def open_association(
                 raise NothingAccepted(peer.name)
             reason = _why_not(rejections) if connected else "no connection"
             raise TryLater(f"{peer.name}: {(tls.reason if tls else '') or reason}")
+        if not _accepts_what_was_proposed(association):
+            association.abort()
+            raise TryLater(f"{peer.name}: accepted what was not proposed")
         hold_reactor_for_answers(association)
         yield association
     finally:
@@ -100,6 +107,26 @@ def open_association(
             association.release()
         else:
             association.kill()
+        _close_what_is_left(association)
+
+
+def _close_what_is_left(association: Association) -> None:
+    """Close the connection where pynetdicom's thread fell over an answer and left it open."""
+    connection = association.dul.socket
+    if not association.dul.is_alive() and connection is not None and connection.socket is not None:
+        connection.socket.close()
+
+
+def _accepts_what_was_proposed(association: Association) -> bool:
+    """Compare syntaxes; pynetdicom fails at those that are none, in the middle of a message."""
+    proposed = {
+        context.context_id: set(context.transfer_syntax)
+        for context in association.requestor.requested_contexts
+    }
+    return all(
+        context.transfer_syntax[0] in proposed.get(context.context_id, ())
+        for context in association.accepted_contexts
+    )
 
 
 def _send_at_once(event: evt.Event, connected: list[bool]) -> None:

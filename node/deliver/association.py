@@ -124,7 +124,8 @@ def _accepts_what_was_proposed(association: Association) -> bool:
         for context in association.requestor.requested_contexts
     }
     return all(
-        context.transfer_syntax[0] in proposed.get(context.context_id, ())
+        context.transfer_syntax
+        and set(context.transfer_syntax) <= proposed.get(context.context_id, set())
         for context in association.accepted_contexts
     )
 

@@ -1,5 +1,8 @@
 """Encoded data sets as pieces that can be damaged one by one, and what damage is done to them."""
 
+import os
+import random
+import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -79,6 +82,13 @@ def cut(data: bytes) -> Pieces:
         pieces.append(Piece(tag, vr, data[value : value + known], undefined))
         position = value + known
     return tuple(pieces)
+
+
+def draws() -> random.Random:
+    """Return the same draws in each ``make test``, new ones in ``make fuzz``; prints the seed."""
+    seed = secrets.randbelow(1 << 32) if os.environ.get("ONCONODE_FUZZ_CASES") else 1
+    print(f"seed {seed}")
+    return random.Random(seed)
 
 
 def join(pieces: Sequence[Piece]) -> bytes:

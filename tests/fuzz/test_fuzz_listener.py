@@ -16,7 +16,7 @@ from factories_receive import (
     send_bytes,
     wait_until,
 )
-from fuzz_pieces import Change, damage_bytes
+from fuzz_pieces import Change, damage_bytes, draws
 from fuzz_seeds import association_request, store_messages
 
 CASES = max(24, int(os.environ.get("ONCONODE_FUZZ_CASES", "0")) // 500)
@@ -25,7 +25,7 @@ PATIENCE_S = 5
 
 
 def test_a_good_object_is_stored_whatever_came_before(tmp_path: Path) -> None:
-    chance = random.Random(os.environ.get("ONCONODE_FUZZ_CASES"))
+    chance = draws()
     settings = listener_settings(acse_timeout_s=PATIENCE_S, dimse_timeout_s=PATIENCE_S)
     with running_listener(tmp_path, settings=settings) as running:
         threads = threading.active_count()

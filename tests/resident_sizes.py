@@ -77,7 +77,7 @@ class ResidentSizes:
         """Processes whose memory does not stay flat."""
         return [
             child
-            for child in self._node.children
+            for child in dict.fromkeys(sample.child for sample in self.samples)
             if growth_of([each for each in self.samples if each.child == child]).is_leak
         ]
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import DataError
 
 from node.assemble.headers import read_header
 from node.bootstrap.parts import Parts
 from node.dicom.damage import DAMAGED
 from node.domain.errors import OncoNodeError
-from node.domain.feedback import FeedbackKind
+from node.domain.feedback import FeedbackKind, Voice
 from node.domain.study import InstanceRef
 from node.feedback.hear import SOURCES, Heard, Outcome, hear
 from node.feedback.own_results import OwnResult, read_own_result
@@ -88,7 +89,11 @@ class Hearing:
         said = self._read(candidate, result)
         if said is None:
             return 0
-        added = self._keep(instance, said)
+        try:
+            added = self._keep(instance, said)
+        except DataError as error:  # one object must not keep the others from being heard
+            log.error("feedback.not_kept", job_id=result.job_id, error=type(error).__name__)
+            said, added = Heard(outcome=Outcome.UNREADABLE, fault="not to be kept"), 0
         if said.outcome is not Outcome.OWN:
             log.info(
                 "feedback.heard",
@@ -139,7 +144,12 @@ class Hearing:
             finally:
                 self._parts.spool.discard(incoming)
         added = [self._parts.feedback.add(opinion) for opinion in said.opinions]
-        rejected = [each for each in said.opinions if each.kind is FeedbackKind.REJECTION]
+        rejected = [
+            each
+            for each in said.opinions
+            # what one archive keeps no longer, another may still get
+            if each.kind is FeedbackKind.REJECTION and each.voice is Voice.PERSON
+        ]
         if rejected:
             uids = [each.result_sop_instance_uid for each in rejected]
             self._parts.ledger.withdraw(uids, reason=f"rejected: {rejected[0].comment}")

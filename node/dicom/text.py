@@ -7,14 +7,17 @@ from pydicom import Dataset, Sequence
 from pydicom.multival import MultiValue
 
 _ESCAPE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+"""What no text may have (PS3.5 6.1.3: TAB, LF, FF and CR may be); PostgreSQL takes no NUL."""
 
 
 def as_text(value: Any) -> str:
     r"""Return a value as text: several values parted by ``\``, none and data sets as an empty text.
 
     pydicom decodes GB 2312 behind code extensions (``ISO 2022 IR 58``) and leaves the escape
-    sequences in its text. They are taken out here; objects that are written get the value as it
-    was read. A sequence where a text belongs is none; to print it would read all that it holds.
+    sequences in its text. They are taken out here, as are control characters; objects that are
+    written get the value as it was read. A sequence where a text belongs is none; to print it would
+    read all that it holds.
 
     References
     ----------
@@ -24,4 +27,4 @@ def as_text(value: Any) -> str:
         return "\\".join(as_text(part) for part in value)
     if value is None or isinstance(value, Sequence | Dataset):
         return ""
-    return _ESCAPE.sub("", str(value))
+    return _CONTROL.sub("", _ESCAPE.sub("", str(value)))

@@ -7,6 +7,7 @@ the node that the object says nothing of.
 
 import csv
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from node.domain.feedback import Feedback, FeedbackAspect, FeedbackKind, Voice
 from node.domain.finding import BENIGN, MALIGNANT
 
 DATASET, TABLE, MANIFEST = "dataset.yaml", "cases.csv", "manifest.json"
+BETWEEN_REGIONS = re.compile(r", (?=\d+(?: |$))")
+"""In the text of several regions, of which each begins with its number; a name may have commas."""
 WARNING = (
     "Not de-identified: images and objects hold patient data. Opinions are no ground truth: look "
     "at each case before training with it."
@@ -195,7 +198,7 @@ def _order(each: Feedback) -> tuple[datetime, int]:
 
 def _names(opinions: Sequence[Feedback]) -> set[str]:
     """Names of regions without their numbers, which stand first."""
-    regions = [part for each in opinions for part in each.opinion.region.split(", ")]
+    regions = [part for each in opinions for part in BETWEEN_REGIONS.split(each.opinion.region)]
     return {region.partition(" ")[2] for region in regions}
 
 

@@ -22,7 +22,13 @@ from node.domain.feedback import OutlineAgreement, Voice
 from node.domain.geometry import Geometry
 from node.evaluation.surface import TOLERANCE_MM, measure_masks
 from node.feedback.own_results import OwnLesion, OwnResult
-from node.feedback.regions import DrawnRegion, Voxels, voxels_on
+from node.feedback.regions import (
+    MAXIMUM_BOX_VOXELS,
+    DrawnRegion,
+    Voxels,
+    box_voxels,
+    voxels_on,
+)
 from node.volume.frame_grid import read_frame_grid
 from node.volume.seg import find_marked_voxels
 
@@ -129,7 +135,10 @@ def compare_outlines(
         _measure(parts, lesion, voice, outlines)
         for (number, voice), parts in sorted(drawn.items())
         for lesion in (result.lesion_of(number=number),)
-        if lesion is not None and outlines is not None
+        if lesion is not None
+        and outlines is not None
+        and box_voxels(outlines.voxels[number], *(voxels for _, voxels, _ in parts))
+        <= MAXIMUM_BOX_VOXELS  # what lies far apart cannot be measured, and says little
     ]
     return (*opinions, *(_miss(region) for region in missed))
 

@@ -8,6 +8,7 @@ Conventions
   the nearest voxel of the region's own lattice does.
 """
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -50,6 +51,9 @@ Voxels = NDArray[np.int64]
 
 MAXIMUM_VOXELS = 16_000_000
 """Of one region: two litres at half a millimetre. Larger ones are no lesions."""
+MAXIMUM_BOX_VOXELS = 1 << 24
+"""Of the box round a region, and round two that are compared: a stray voxel makes it as large as
+the images, and a comparison takes some 66 bytes for each voxel of it."""
 OFF_LATTICE = 0.05
 """Voxels of two grids are the same if their centres differ by no more of one."""
 
@@ -97,7 +101,8 @@ def read_segments(dataset: Dataset, tracking_uids: Collection[str] = ()) -> Iter
     ----------
     dataset : Dataset
     tracking_uids : collection of str
-        Of known lesions: whatever they are called, and however large.
+        Of known lesions: whatever they are called, and however large up to
+        ``MAXIMUM_BOX_VOXELS``.
 
     Raises
     ------
@@ -118,7 +123,9 @@ def read_segments(dataset: Dataset, tracking_uids: Collection[str] = ()) -> Iter
         if nature is Nature.OTHER and not is_known:
             continue
         voxels = _collect(find_marked_voxels(dataset, {number}, lattice))
-        if not len(voxels) or (_extent_mm(voxels, lattice) > MAXIMUM_EXTENT_MM and not is_known):
+        if not len(voxels) or box_voxels(voxels) > MAXIMUM_BOX_VOXELS:
+            continue
+        if _extent_mm(voxels, lattice) > MAXIMUM_EXTENT_MM and not is_known:
             continue
         yield DrawnRegion(
             number=number,
@@ -146,7 +153,7 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
     Raises
     ------
     InputRejected, ValueError
-        If the contours are damaged, or lie on no parallel planes.
+        If the contours of every structure are damaged, or lie on no parallel planes.
     """
     structures = {
         int(item.get("ROINumber") or 0): item
@@ -157,18 +164,21 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
         int(item.get("ReferencedROINumber") or 0): nature_of_observation(item)
         for item in dataset.get("RTROIObservationsSequence") or ()
     }
+    faults: list[Exception] = []
+    could_read = False
     for outline in read_outlines(dataset):
-        if not outline.contours:
-            continue
-        if len(outline.contours) > MAXIMUM_CONTOURS:
-            raise ValueError(f"{len(outline.contours)} contours, at most {MAXIMUM_CONTOURS}")
         nature = judge_label(outline.name, natures.get(outline.number, Nature.UNTOLD))
-        extent_mm = float(np.ptp(np.concatenate(outline.contours), axis=0).max())
-        if nature is Nature.OTHER or extent_mm > MAXIMUM_EXTENT_MM:
+        if nature is Nature.OTHER or not outline.contours:
             continue
-        voxels, own_lattice = _fill(outline, lattice)
-        if not len(voxels):
+        try:
+            filled = _fill_bounded(outline, lattice)
+        except (ValueError, InputRejected) as fault:  # of this structure alone
+            faults.append(fault)
             continue
+        could_read = True
+        if filled is None or not len(filled[0]):
+            continue
+        voxels, own_lattice = filled
         yield DrawnRegion(
             number=outline.number,
             name=outline.name,
@@ -181,6 +191,8 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
             voxels=voxels,
             lattice=own_lattice,
         )
+    if faults and not could_read:
+        raise faults[0]
 
 
 def voxels_on(region: DrawnRegion, lattice: Geometry) -> tuple[Voxels, bool]:
@@ -232,10 +244,26 @@ def _collect(frames: Iterable[Voxels]) -> Voxels:
     return np.unique(np.concatenate([np.empty((0, 3), np.int64), *found]), axis=0)
 
 
+def box_voxels(*regions: Voxels) -> int:
+    """Voxels of the box round regions of one lattice, with a border of one."""
+    together = np.concatenate(regions)
+    return math.prod((together.max(axis=0) - together.min(axis=0) + 3).tolist())
+
+
 def _extent_mm(voxels: Voxels, lattice: Geometry) -> float:
     """Largest extent along an axis of the lattice."""
     counts = voxels.max(axis=0) - voxels.min(axis=0) + 1
     return float((counts * lattice.spacing_mm).max())
+
+
+def _fill_bounded(outline: Outline, lattice: Geometry | None) -> tuple[Voxels, Geometry] | None:
+    """Fill contours; None for a structure that is too large for a lesion."""
+    if len(outline.contours) > MAXIMUM_CONTOURS:
+        raise ValueError(f"{len(outline.contours)} contours, at most {MAXIMUM_CONTOURS}")
+    extent_mm = float(np.ptp(np.concatenate(outline.contours), axis=0).max())
+    if not extent_mm <= MAXIMUM_EXTENT_MM:
+        return None
+    return _fill(outline, lattice)
 
 
 def _fill(outline: Outline, lattice: Geometry | None) -> tuple[Voxels, Geometry]:
@@ -270,6 +298,12 @@ def _lattice_of_contours(outline: Outline, like: Geometry | None) -> Geometry:
     gaps = np.diff(heights)
     gaps = gaps[gaps > 0.1 * pixel_mm]
     gap_mm = float(gaps.min()) if gaps.size else (like.spacing_mm[0] if like is not None else 1.0)
+    span_mm = heights[-1] - heights[0]
+    if gaps.size:
+        # positions are rounded in writing, and the sum of rounded gaps is off: all planes together
+        # tell better how many there are
+        steps = np.concatenate([[0.0], np.cumsum(np.rint(np.diff(heights) / gap_mm))])
+        gap_mm = float(span_mm / steps[-1])
     planes = (heights - heights[0]) / gap_mm
     if np.abs(planes - np.rint(planes)).max() > 0.1:
         raise ValueError("contours that are not evenly spaced")

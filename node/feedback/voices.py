@@ -21,6 +21,8 @@ OBSERVER_TYPE = ("121005", "DCM")
 DEVICE = "121007"
 PERSON_OBSERVER = ("121008", "DCM")
 
+LARGEST_OFFSET_MINUTES = 14 * 60
+
 
 def voice_of_segment(segment: Dataset) -> Voice:
     """Tell whose a segment is; what a person has only started or mended counts as a person's."""
@@ -129,7 +131,10 @@ def _moment(text: str, zone: timezone | None) -> datetime | None:
         parsed.microsecond,
         tzinfo=parsed.tzinfo or zone,
     )
-    return moment.astimezone(UTC)  # without any zone it is that of this host
+    try:
+        return moment.astimezone(UTC)  # without any zone it is that of this host
+    except (ValueError, OverflowError, OSError):  # at the ends of the calendar
+        return None
 
 
 def _date(value: object) -> str:
@@ -145,4 +150,6 @@ def _zone(dataset: Dataset) -> timezone | None:
     if len(text) != 5 or text[0] not in "+-" or not text[1:].isdigit():
         return None
     minutes = int(text[1:3]) * 60 + int(text[3:])
+    if minutes > LARGEST_OFFSET_MINUTES:
+        return None
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))

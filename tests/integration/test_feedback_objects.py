@@ -17,6 +17,7 @@ from factories_report import MODEL, make_series
 from pydicom import dcmread
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from sqlalchemy.exc import DataError
 
 from node.assemble.headers import read_header
 from node.bootstrap.hearing import Hearing
@@ -224,6 +225,51 @@ def test_a_rejection_withdraws_what_waits(site: Site) -> None:
     assert ledger.claim_deliveries("outbox") == []
     assert {each.state for each in site.deliveries()} == {DeliveryState.REPLACED}
     assert ledger.get(site.job.job_id).state is JobState.DELIVERED
+
+
+def test_what_an_archive_keeps_no_longer_another_may_still_get(site: Site) -> None:
+    ledger = site.parts.ledger
+    ledger.send_again(site.job.job_id)
+    path = site.folder / "note.dcm"
+    write_rejection(path, [site.result("seg")], title=("113039", "Data Retention Policy Expired"))
+    (each,) = site.said(path)
+    assert each.opinion.voice is Voice.ALGORITHM
+    assert {delivery.kind for delivery in ledger.claim_deliveries("outbox")} == {"seg", "sr"}
+
+
+def test_a_region_far_from_its_lesion_is_not_measured(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The box round both would not fit into memory; here a small limit stands for that."""
+    path = site.folder / "human.dcm"
+    mask = site.labels == 1
+    mask[-1, -1, -1] = True
+    tracked = [site.tracking_uid(1), site.tracking_uid(2)]
+    masks = [mask, site.labels == 2]
+    write_human_seg(path, site.series, masks, tracking_uids=tracked)
+    monkeypatch.setattr("node.feedback.outlines.MAXIMUM_BOX_VOXELS", mask.size // 2)
+    (each,) = site.said(path)
+    assert each.opinion.tracking_uid == site.tracking_uid(2)
+
+
+def test_what_the_database_does_not_take_keeps_no_other_from_being_heard(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [site.folder / "first.dcm", site.folder / "second.dcm"]
+    first = write_human_seg(paths[0], site.series, [site.labels == 1], author="A")
+    write_human_seg(paths[1], site.series, [site.labels == 1], author="B")
+    site.send(*paths)
+    add = site.parts.feedback.add
+
+    def refuse(opinion: Any) -> Any:
+        if opinion.sop_instance_uid == first:
+            raise DataError("INSERT", {}, ValueError("text"))
+        return add(opinion)
+
+    monkeypatch.setattr(site.parts.feedback, "add", refuse)
+    (each,) = site.hear()
+    assert each.opinion.author == "B"
+    assert site.outcomes() >= {"unreadable"}
 
 
 def test_other_notes_and_notes_on_images_reject_nothing(site: Site) -> None:

@@ -8,7 +8,13 @@ from factories_labels import square, write_rtstruct
 from factories_report import axes, make_series
 
 from node.domain.geometry import Geometry
-from node.feedback.regions import is_same_lattice, read_structures, voxels_on
+from node.feedback.regions import (
+    MAXIMUM_BOX_VOXELS,
+    box_voxels,
+    is_same_lattice,
+    read_structures,
+    voxels_on,
+)
 
 SHAPE = (9, 24, 20)
 GRID = axes(shape=SHAPE, rotation_deg=(12, -7, 30))
@@ -66,3 +72,32 @@ def test_contours_that_lean_against_each_other_are_refused(tmp_path: Path) -> No
     dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": [flat, bent]})
     with pytest.raises(ValueError, match="parallel"):
         list(read_structures(dataset, GRID))
+
+
+def test_one_structure_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    series = make_series(tmp_path / "images", GRID)
+    good = [square(GRID, k, (4, 8), (5, 10)) for k in (2, 3, 4)]
+    bent = np.add(square(GRID, 4, (4, 8), (5, 10)), np.outer([2, -2, 2, -2], [0, 0, 1]))
+    line = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]])
+    structures = {"GTV 1": [good[0], bent], "GTV 2": good, "GTV 3": [line]}
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, structures)
+    (region,) = read_structures(dataset, GRID)
+    assert (region.number, region.name) == (2, "GTV 2")
+
+
+def test_positions_that_were_rounded_in_writing_are_evenly_spaced(tmp_path: Path) -> None:
+    """0.625 mm with two decimals: 0.62 and 0.63 by turns."""
+    grid = axes(shape=(45, 24, 20), spacing_mm=(0.625, 0.8, 0.8))
+    series = make_series(tmp_path / "images", grid)
+    contours = [square(grid, k, (4, 8), (5, 10)) for k in range(2, 42)]
+    rounded = [np.round(contour, 2) for contour in contours]
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": rounded})
+    (region,) = read_structures(dataset, None)
+    assert len(np.unique(region.voxels[:, 0])) == 40
+    assert region.lattice.spacing_mm[0] == pytest.approx(0.625, abs=0.001)
+
+
+def test_a_stray_voxel_makes_a_large_box() -> None:
+    near, far = np.array([[1, 1, 1], [2, 3, 4]]), np.array([[700, 500, 500]])
+    assert box_voxels(near) == 4 * 5 * 6
+    assert box_voxels(near, far) == 702 * 502 * 502 > MAXIMUM_BOX_VOXELS

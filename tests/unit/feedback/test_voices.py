@@ -97,6 +97,14 @@ def test_the_author_is_whom_the_object_names(dataset: Dataset, author: str) -> N
             datetime(2026, 10, 30, 12, tzinfo=UTC),
         ),
         (make(ContentDate="20991231", TimezoneOffsetFromUTC="+0000"), NOON),  # a wrong clock
+        (make(ContentDate="00010101", TimezoneOffsetFromUTC="+0800"), NOON),  # "no date", in .NET
+        (
+            make(
+                VerifyingObserverSequence=[make(VerificationDateTime="20261101100000+0000")],
+                TimezoneOffsetFromUTC="+9900",
+            ),
+            datetime(2026, 11, 1, 10, tzinfo=UTC),
+        ),
         (make(), NOON),
     ],
 )

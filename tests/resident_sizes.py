@@ -60,7 +60,7 @@ class ResidentSizes:
             "| process | lives | peak (MB) | growth (MB per 100 studies) | late | over (studies) |",
             "|---|---:|---:|---:|---:|---:|",
         ]
-        for child in self._node.children:
+        for child in self._seen():
             mine = [sample for sample in self.samples if sample.child == child]
             peak_mb = max((sample.resident_mb for sample in mine), default=0.0)
             lives = len({sample.pid for sample in mine})
@@ -73,11 +73,14 @@ class ResidentSizes:
             )
         return "\n".join(lines)
 
+    def _seen(self) -> list[str]:
+        return list(dict.fromkeys(sample.child for sample in self.samples))
+
     def leaks(self) -> list[str]:
         """Processes whose memory does not stay flat."""
         return [
             child
-            for child in dict.fromkeys(sample.child for sample in self.samples)
+            for child in self._seen()
             if growth_of([each for each in self.samples if each.child == child]).is_leak
         ]
 

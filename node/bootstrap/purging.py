@@ -44,8 +44,7 @@ def purge(parts: Parts, before: datetime, *, trail: AuditTrail | None = None) ->
     with _one_at_a_time:
         for disposal in BY_AGE:
             for job in list(removable_jobs(parts.engine, disposal, before=before)):
-                remove_job(parts, job, before=before, reason="keep-days", trail=trail)
-                count += 1
+                count += remove_job(parts, job, before=before, reason="keep-days", trail=trail)
         for study in studies_without_jobs(parts.engine, before=before):
             _remove_study(parts, study, before=before, reason="keep-days", trail=trail)
     parts.past.forget_before(utc_now() - timedelta(days=parts.settings.node.jobs.keep_headers_days))
@@ -105,8 +104,7 @@ class Cleaner:
     def _make_room(self) -> int:
         wanted, count = self._room.marks.soft_bytes * MARGIN, 0
         for remove in self._candidates():
-            remove()
-            count += 1
+            count += remove() is not False
             if self._room.free_bytes() >= wanted:
                 log.info("disk.cleaned", removed=count, free_bytes=self._room.free_bytes())
                 return count
@@ -170,13 +168,24 @@ def disk_room(parts: Parts, *, free_bytes: Callable[[], int] | None = None) -> D
 
 def remove_job(
     parts: Parts, job: Job, *, before: datetime, reason: str, trail: AuditTrail | None = None
-) -> None:
+) -> bool:
     """Remove a finished job, its results and, if it was the last of its study, the study.
 
-    The study stays if an object of it came at ``before`` or later, or waits to be assembled.
+    The study stays if an object of it came at ``before`` or later, or waits to be assembled. A job
+    that somebody has had tried or sent again since it was looked at stays with its files.
+
+    Returns
+    -------
+    bool
+        Whether the job is gone.
     """
+    try:
+        # the ledger decides first: files of a job that is to be sent again must stay
+        parts.ledger.forget(job.job_id, unchanged_since=job.updated_at)
+    except (KeyError, ValueError):
+        log.info("job.kept", **job.log_context(), reason="it has changed meanwhile")
+        return False
     objects, size_bytes = _drop_folder(parts.spool.results / job.job_id)
-    parts.ledger.forget(job.job_id)
     note_deletion(
         parts.engine,
         kind="results",
@@ -189,6 +198,7 @@ def remove_job(
     if not parts.ledger.list(study=study, limit=1):
         _remove_study(parts, study, before=before, reason=reason, trail=trail)
     log.info("job.purged", **job.log_context(), reason=reason)
+    return True
 
 
 def limit_quarantine(parts: Parts, maximum_bytes: int) -> int:

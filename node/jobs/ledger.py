@@ -231,18 +231,26 @@ class Ledger(Claims):
         with reading(self._engine) as session:
             return [job_of(row) for row in session.scalars(query.order_by(JobRow.updated_at))]
 
-    def forget(self, job_id: str) -> None:
-        """Remove a finished job and all that only it needs; its files were purged.
+    def forget(self, job_id: str, *, unchanged_since: datetime | None = None) -> None:
+        """Remove a finished job and all that only it needs; its files go afterwards.
+
+        Parameters
+        ----------
+        job_id : str
+        unchanged_since : datetime, optional
+            ``updated_at`` of the job as it was looked at.
 
         Raises
         ------
         KeyError
             There is no such job.
         ValueError
-            The job is not finished.
+            The job is not finished, or something became of it since.
         """
         with writing(self._engine) as session:
             job = locked_job(session, job_id)
+            if unchanged_since is not None and job.updated_at != unchanged_since:
+                raise ValueError(f"job {job_id} has changed meanwhile")
             if job.state not in FINISHED:
                 raise ValueError(f"job {job_id} is {job.state}, it cannot be forgotten")
             for table in (JobEventLine, JobDeliveryRow):

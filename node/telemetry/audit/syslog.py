@@ -44,10 +44,11 @@ CURSOR = "syslog.json"
 CONNECT_TIMEOUT_S = 10.0
 LOOK_EVERY_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
-RESENT_BYTES = 1 << 16
-"""So much of what was written last is sent again after a connection broke."""
+RESENT_BYTES = 1 << 20
+"""So much of what was written last is sent again after a connection broke: more than this end and
+the other one usually hold unread."""
 SEND_BUFFER_BYTES = 1 << 14
-"""Of the socket, far less than is sent again; Linux doubles it."""
+"""Of the socket; Linux doubles it."""
 REFUSAL_WITHIN_S = 1.0
 """In TLS 1.3 a client's handshake ends before the repository has looked at its certificate, and
 what is written then is lost if that is refused; so the first message waits for a refusal."""
@@ -219,6 +220,7 @@ class SyslogForwarder:
         if self._connection is None:
             return
         try:
+            self._check_connection()  # one that has ended already says nothing of what came last
             self._connection.settimeout(PART_WITHIN_S)
             self._connection.unwrap().close()
         except (OSError, ValueError):

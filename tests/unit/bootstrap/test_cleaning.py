@@ -10,14 +10,14 @@ from factories_ledger import OBJECT_BYTES, add_job, add_object, mark_assembled, 
 from sqlalchemy import update
 
 from node.bootstrap.parts import Parts
-from node.bootstrap.purging import Cleaner, limit_quarantine, purge
+from node.bootstrap.purging import Cleaner, limit_quarantine, purge, remove_job
 from node.config.settings import AuditSettings, NodeSettings, Settings
 from node.jobs.job import CommitmentState
 from node.jobs.state import JobState
 from node.storage.clock import utc_now
 from node.storage.database import writing
 from node.storage.removal import count_deletions, latest_deletions, recover_trash, remove_study
-from node.storage.tables import CommitmentRow
+from node.storage.tables import CommitmentRow, JobRow
 from node.telemetry.audit.events import Node
 from node.telemetry.audit.trail import AuditTrail
 from node.telemetry.audit.verify import read_records
@@ -54,6 +54,23 @@ def jobs(parts: Parts) -> set[str]:
 
 def studies(parts: Parts) -> set[str]:
     return {study for study, _ in parts.spool.stored_studies()}
+
+
+def test_a_job_that_is_sent_again_meanwhile_keeps_its_files(parts: Parts) -> None:
+    add_job(parts, "1.1", "delivered")
+    (seen,) = parts.ledger.list()
+    folder = parts.spool.results / seen.job_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text("{}")
+    with writing(parts.engine) as session:
+        session.execute(update(JobRow).values(updated_at=seen.updated_at + timedelta(seconds=1)))
+    assert remove_job(parts, seen, before=utc_now(), reason="test") is False
+    assert (folder / "result.json").is_file()
+    assert jobs(parts) == {"1.1"}
+    (now,) = parts.ledger.list()
+    assert remove_job(parts, now, before=utc_now(), reason="test") is True
+    assert not folder.exists()
+    assert jobs(parts) == set()
 
 
 def test_above_the_soft_mark_nothing_goes(parts: Parts) -> None:

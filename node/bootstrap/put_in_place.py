@@ -98,6 +98,15 @@ def _differs(step: _Step) -> bool:
     return not step.target.is_file() or not filecmp.cmp(step.source, step.target, shallow=False)
 
 
+def write_through(path: Path, text: str) -> None:
+    """Write a small file that is there after a loss of power, too."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    synchronise_folder(path.parent)
+
+
 def make_parents(path: Path) -> None:
     """Make the folders that a file needs, for their owner only."""
     missing = []

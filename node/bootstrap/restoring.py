@@ -18,13 +18,13 @@ from node.bootstrap.backup_places import (
     SPOOLED,
     UNFINISHED,
 )
-from node.bootstrap.put_in_place import Placing, give_like, make_parents
+from node.bootstrap.put_in_place import Placing, give_like, make_parents, write_through
 from node.bootstrap.restoring_database import check_kind, databases_there, restore_database
 from node.config.load import load_node_settings
 from node.config.settings import NodeSettings
 from node.domain.errors import InputRejected, Problem, SetupFault
 from node.jobs.supervisor import hold_lock
-from node.storage.archive import Manifest, extract, read_manifest
+from node.storage.archive import Manifest, extract, read_manifest, synchronise_folder
 from node.storage.clock import utc_now
 from node.storage.migrate import known_schemas
 
@@ -45,6 +45,9 @@ class Restored:
         Folder with what was in the way.
     send_again : tuple of str
         Study Instance UIDs whose images the backup does not hold and whose work was not finished.
+    kept : tuple of str
+        Folders with a history of their own (audit trail, versions of the configuration): they
+        stayed as they are, and that of the backup was left in it.
     """
 
     manifest: Manifest
@@ -53,6 +56,7 @@ class Restored:
     database: str
     moved_aside: Path | None
     send_again: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 def refuse_unfinished(data_dir: Path) -> None:
@@ -144,7 +148,7 @@ def restore(
             placing = Placing(aside)
             if config:
                 placing.plan(staged_config, config_dir, CONFIG)
-            send_again = _place(
+            kept, send_again = _place(
                 placing, archive, manifest, node, folders=[MODELS] if models else [], force=force
             )
     except OSError as error:
@@ -156,6 +160,7 @@ def restore(
         database=manifest.facts.get("database", NO_DATABASE),
         moved_aside=aside if aside.is_dir() else None,
         send_again=send_again,
+        kept=kept,
     )
 
 
@@ -167,8 +172,14 @@ def _place(
     *,
     folders: Sequence[str],
     force: bool,
-) -> tuple[str, ...]:
-    """Unpack beside the node's data, look what is in the way, and put everything in its place."""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Unpack beside the node's data, look what is in the way, and put everything in its place.
+
+    Returns
+    -------
+    tuple of tuple
+        Folders whose own history was kept, and studies to be sent again.
+    """
     run_dir = node.data_dir / RUN
     make_parents(run_dir / "file")
     with (
@@ -178,23 +189,29 @@ def _place(
         for folder in (DATA, DATABASE, *folders):
             extract(archive, manifest, folder=folder, into=staged / folder)
         placing.plan(staged / MODELS, node.models_dir, MODELS)
-        _plan_data(placing, staged / DATA, node.data_dir)
+        mark = node.data_dir / UNFINISHED
+        histories = _histories_to_place(node.data_dir, mark)
+        for name in (*SPOOLED, *histories):
+            placing.plan(staged / DATA / name, node.data_dir / name, f"{DATA}/{name}")
         if not force:
             _check_way(placing, manifest, node)
-        mark = node.data_dir / UNFINISHED
-        mark.touch()
+        write_through(mark, "\n".join(histories))
+        kept = tuple(
+            name
+            for name in HISTORIES
+            if name not in histories and any((staged / DATA / name).glob("*"))
+        )
         placing.carry_out()
         send_again = restore_database(placing, manifest, node, staged / DATABASE)
         mark.unlink()
-    return send_again
+        synchronise_folder(mark.parent)
+    return kept, send_again
 
 
-def _plan_data(placing: Placing, staged: Path, data_dir: Path) -> None:
-    for name in SPOOLED:
-        placing.plan(staged / name, data_dir / name, f"{DATA}/{name}")
-    for name in HISTORIES:
-        if not any((data_dir / name).glob("*")):
-            placing.plan(staged / name, data_dir / name, f"{DATA}/{name}")
+def _histories_to_place(data_dir: Path, mark: Path) -> list[str]:
+    """Those that are not there yet, and those that an interrupted restore had begun to place."""
+    begun = mark.read_text("utf-8").split() if mark.exists() else []
+    return [name for name in HISTORIES if name in begun or not any((data_dir / name).glob("*"))]
 
 
 def _check_way(placing: Placing, manifest: Manifest, node: NodeSettings) -> None:

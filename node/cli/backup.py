@@ -116,6 +116,11 @@ def restore(
     if done.moved_aside is not None:
         rows.append(("moved aside", str(done.moved_aside)))
     out.print(facts(rows), soft_wrap=True)
+    for name in done.kept:
+        told = (
+            f"{done.data_dir / name} has a history of its own: it was kept, not that of the backup"
+        )
+        err.print(Text(told, style="yellow"), soft_wrap=True)
     if done.send_again:
         err.print(
             Text(

@@ -15,6 +15,7 @@ from factories_ledger import queue_job
 from sqlalchemy import Engine, create_engine, text
 
 from node.bootstrap.backing_up import BackUp, back_up
+from node.bootstrap.put_in_place import Placing
 from node.bootstrap.restoring import Restored, check_backup, refuse_unfinished, restore
 from node.config.load import load_settings
 from node.domain.errors import InputRejected, SetupFault
@@ -410,9 +411,35 @@ def test_histories_that_are_there_are_left_alone(old: Site, new: Site, tmp_path:
     done = old.back_up(tmp_path / "b.tar")
     (new.data_dir / "audit").mkdir(parents=True)
     (new.data_dir / "audit/audit-000001.jsonl").write_text("newer")
-    new.restore(done.place)
+    assert new.restore(done.place).kept == ("audit",)
     assert (new.data_dir / "audit/audit-000001.jsonl").read_text() == "newer"
     assert (new.data_dir / "configuration/0001/x").read_text() == "old"
+
+
+@ON_SQLITE
+def test_a_history_that_was_half_placed_is_placed_by_the_repetition(
+    old: Site, new: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        path = old.data_dir / f"audit/audit-00000{number}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"part {number}")
+    done = old.back_up(tmp_path / "b.tar")
+    put = Placing.put
+
+    def lose_power(self: Placing, source: Path, target: Path) -> None:
+        if target.name == "audit-000002.jsonl":
+            raise KeyboardInterrupt
+        put(self, source, target)
+
+    monkeypatch.setattr(Placing, "put", lose_power)
+    with pytest.raises(KeyboardInterrupt):
+        new.restore(done.place)
+    monkeypatch.undo()
+    assert {path.name for path in (new.data_dir / "audit").iterdir()} == {"audit-000001.jsonl"}
+    assert new.restore(done.place, force=True).kept == ()
+    assert (new.data_dir / "audit/audit-000001.jsonl").read_text() == "part 1"
+    assert (new.data_dir / "audit/audit-000002.jsonl").read_text() == "part 2"
 
 
 @ON_SQLITE

@@ -29,8 +29,11 @@ from node.bootstrap.backup_places import (
     SPOOLED,
     SQLITE_COPY,
 )
+from node.bootstrap.configuring import version_store
 from node.bootstrap.parts import Parts
+from node.bootstrap.restoring import refuse_unfinished
 from node.config.settings import NodeSettings, Settings
+from node.config.versions import VersionStore
 from node.domain.errors import Problem, SetupFault, TryLater
 from node.jobs.open_work import OpenFile, OpenWork, find_open_work
 from node.storage.archive import ArchiveWriter, Manifest, writing_archive
@@ -39,7 +42,7 @@ from node.storage.database import open_as_it_is, sqlite_url
 from node.storage.migrate import schema_of
 from node.storage.postgresql_programs import dump_postgresql
 from node.storage.snapshot import copy_sqlite
-from node.telemetry.audit.chain import lock_chain
+from node.telemetry.audit.chain import LOCK, lock_chain
 
 OF_THE_SOFTWARE = frozenset({"schema", ".md"})
 """Folders, and ends of file names, beside the configuration that are not the site's."""
@@ -92,11 +95,13 @@ def back_up(
     Raises
     ------
     SetupFault
-        The file exists already, the database is damaged, or ``pg_dump`` is missing.
+        The file exists already, the database is damaged, ``pg_dump`` is missing, or a restore was
+        interrupted.
     TryLater
         Disk full, database locked or away.
     """
     node = settings.node
+    refuse_unfinished(node.data_dir)
     now = utc_now()
     place = _choose_place(place, node.ae_title, now)
     left_out: list[Path] = []
@@ -132,12 +137,7 @@ def back_up(
             if models:
                 _add_tree(archive, node.models_dir, MODELS)
             _add_audit(archive, node.data_dir / AUDIT)
-            _add_tree(
-                archive,
-                node.data_dir / CONFIGURATION,
-                f"{DATA}/{CONFIGURATION}",
-                without=frozenset({"lock"}),
-            )
+            _add_versions(archive, version_store(node.data_dir))
             manifest = archive.finish(software_version=__version__, facts=facts)
     except OSError as error:
         raise TryLater(f"the backup could not be written: {error}") from error
@@ -282,12 +282,23 @@ def _add_tree(
                 archive.add_file(path, f"{name}/{path.relative_to(folder).as_posix()}")
 
 
+def _add_versions(archive: ArchiveWriter, store: VersionStore) -> None:
+    """Add the versions of the configuration, none of which is applied meanwhile."""
+    if store.folder.is_dir():
+        with store.changing():
+            _add_tree(archive, store.folder, f"{DATA}/{CONFIGURATION}", without=frozenset({"lock"}))
+
+
 def _add_audit(archive: ArchiveWriter, folder: Path) -> None:
     """Add the audit trail up to one record, whatever is appended meanwhile."""
     if not folder.is_dir():
         return
     with lock_chain(folder, fcntl.LOCK_SH):
-        files = sorted(path for path in folder.iterdir() if path.name != "lock" and path.is_file())
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.name != LOCK and not path.name.startswith(".") and path.is_file()
+        )
         head = {path: path.read_bytes() for path in files if path.suffix == ".json"}
         sizes = {path: path.stat().st_size for path in files if path not in head}
     for path, size_bytes in sizes.items():

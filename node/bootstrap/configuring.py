@@ -10,7 +10,7 @@ from node.config.files import NODE_FILE
 from node.config.load import load_node_settings, load_settings
 from node.config.settings import NodeSettings, Settings
 from node.config.versions import Version, VersionStore, digest_files, read_files, write_back
-from node.domain.errors import SetupFault, TryLater
+from node.domain.errors import Problem, SetupFault, TryLater
 from node.registry.store import ModelStore
 
 KEPT = "kept before "
@@ -129,6 +129,7 @@ def roll_back(config_dir: Path, store: VersionStore, number: int | None = None) 
         check_bundles(load_settings(target.folder, home=config_dir))
         if digest_files(files) not in {version.digest for version in store.list()}:
             store.keep(config_dir, files, reason=f"{KEPT}rollback to {target.number}")
+        store.begin_to_write_back(target)
         write_back(target, config_dir)
         return _put_in_effect(
             store,
@@ -136,6 +137,25 @@ def roll_back(config_dir: Path, store: VersionStore, number: int | None = None) 
             read_files(config_dir),
             reason=f"rollback to {target.number}",
             is_start=False,
+        )
+
+
+def refuse_half_written(store: VersionStore, config_dir: Path) -> None:
+    """Raise SetupFault where a rollback was interrupted: its files may be of two versions."""
+    number = store.half_written_back
+    if number is not None:
+        raise SetupFault(
+            "a rollback of the configuration was interrupted",
+            [
+                Problem(
+                    code="unfinished-rollback",
+                    tag=str(config_dir),
+                    found="files of which some may be of another version than the others",
+                    expected=f"those of version {number} as a whole, or files that you looked at",
+                    remedy=f"run onconode config rollback {number} again, or onconode config "
+                    "apply where they are as you want them",
+                )
+            ],
         )
 
 

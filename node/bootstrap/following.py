@@ -10,8 +10,9 @@ import structlog
 
 from node.config.running import load_running
 from node.config.settings import Settings
-from node.config.versions import PRIVATE_FILE, VersionStore, write_durably
+from node.config.versions import PRIVATE_FILE, VersionStore
 from node.domain.errors import SetupFault
+from node.durable import write_durably
 from node.telemetry.log import change_level
 
 log = structlog.get_logger()

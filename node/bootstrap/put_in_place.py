@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.storage.archive import synchronise_folder
+from node.durable import give_like, synchronise_if_possible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,30 +66,16 @@ class Placing:
         """Give a finished file its place; on another filesystem, by a copy that is renamed."""
         make_parents(target)
         give_like(source, target.parent)
-        try:
-            source.replace(target)
-        except OSError:  # another filesystem
-            fresh = target.with_name(f".{target.name}.fresh")
-            shutil.copyfile(source, fresh)
-            shutil.copymode(source, fresh)
-            give_like(fresh, target.parent)
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())
-            fresh.replace(target)
-        synchronise_folder(target.parent)
+        _move(source, target)
 
     @staticmethod
     def _set_aside(path: Path, place: Path) -> None:
         make_parents(place)
-        shutil.move(path, place)
-        give_like(place, place.parent)
-
-
-def give_like(path: Path, folder: Path) -> None:
-    """Give a file that root made to the owner of a folder: the node's user must reach it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        if path.is_dir() or path.is_symlink():
+            shutil.move(path, place)
+        else:
+            _move(path, place)
+            give_like(place, place.parent)
 
 
 def _differs(step: _Step) -> bool:
@@ -98,13 +84,21 @@ def _differs(step: _Step) -> bool:
     return not step.target.is_file() or not filecmp.cmp(step.source, step.target, shallow=False)
 
 
-def write_through(path: Path, text: str) -> None:
-    """Write a small file that is there after a loss of power, too."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    synchronise_folder(path.parent)
+def _move(path: Path, place: Path) -> None:
+    """Move a file; on another filesystem, by a copy that is on the disk before it gets its name."""
+    try:
+        path.replace(place)
+    except OSError:
+        fresh = place.with_name(f".{place.name}.fresh")
+        shutil.copyfile(path, fresh)
+        shutil.copymode(path, fresh)
+        give_like(fresh, place.parent)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(place)
+        synchronise_if_possible(place.parent)
+        path.unlink()
+    synchronise_if_possible(place.parent)
 
 
 def make_parents(path: Path) -> None:
@@ -117,3 +111,4 @@ def make_parents(path: Path) -> None:
     for each in reversed(missing):
         each.mkdir(mode=0o700)
         give_like(each, each.parent)
+        synchronise_if_possible(each.parent)

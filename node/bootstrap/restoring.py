@@ -18,15 +18,17 @@ from node.bootstrap.backup_places import (
     SPOOLED,
     UNFINISHED,
 )
-from node.bootstrap.put_in_place import Placing, give_like, make_parents, write_through
+from node.bootstrap.put_in_place import Placing, make_parents
 from node.bootstrap.restoring_database import check_kind, databases_there, restore_database
 from node.config.load import load_node_settings
 from node.config.settings import NodeSettings
 from node.domain.errors import InputRejected, Problem, SetupFault
+from node.durable import give_like, synchronise_if_possible, write_durably
 from node.jobs.supervisor import hold_lock
-from node.storage.archive import Manifest, extract, read_manifest, synchronise_folder
+from node.storage.archive import Manifest, extract, read_manifest
 from node.storage.clock import utc_now
 from node.storage.migrate import known_schemas
+from node.storage.spool import PRIVATE_FILE
 
 RUN = "run"
 
@@ -195,7 +197,7 @@ def _place(
             placing.plan(staged / DATA / name, node.data_dir / name, f"{DATA}/{name}")
         if not force:
             _check_way(placing, manifest, node)
-        write_through(mark, "\n".join(histories))
+        write_durably(mark, "\n".join(histories).encode(), mode=PRIVATE_FILE)
         kept = tuple(
             name
             for name in HISTORIES
@@ -204,7 +206,7 @@ def _place(
         placing.carry_out()
         send_again = restore_database(placing, manifest, node, staged / DATABASE)
         mark.unlink()
-        synchronise_folder(mark.parent)
+        synchronise_if_possible(mark.parent)
     return kept, send_again
 
 

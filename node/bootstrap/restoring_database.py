@@ -5,9 +5,10 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 
 from node.bootstrap.backup_places import DATABASE, NO_DATABASE, POSTGRESQL_DUMP, SQLITE_COPY
-from node.bootstrap.put_in_place import Placing, give_like, make_parents
+from node.bootstrap.put_in_place import Placing, make_parents
 from node.config.settings import NodeSettings
 from node.domain.errors import Problem, SetupFault
+from node.durable import give_like
 from node.jobs.open_work import forget_missing_files
 from node.storage.archive import Manifest
 from node.storage.database import open_as_it_is, open_database, sqlite_url

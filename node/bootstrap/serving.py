@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from node.bootstrap.auditing import name_of_user, open_trail, tell_tampering
-from node.bootstrap.configuring import apply_files, version_store
+from node.bootstrap.configuring import apply_files, refuse_half_written, version_store
 from node.bootstrap.observing import is_observer_wanted
 from node.bootstrap.parts import Parts
 from node.bootstrap.processes import SETUP_FAULT_EXIT
@@ -54,6 +54,7 @@ def serve(settings: Settings, config_dir: Path) -> int:
     parts = Parts(settings=settings)
     refuse_unfinished(settings.node.data_dir)
     versions = version_store(settings.node.data_dir)
+    refuse_half_written(versions, config_dir)
     _ = parts.engine  # migrate once, before the children open the database together
     trail = open_trail(parts, "supervisor")
     children = _children(settings, config_dir.resolve(), versions)

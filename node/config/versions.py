@@ -13,7 +13,6 @@ A version is complete before it gets its name, and never changes after that.
 import fcntl
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from pathlib import Path
 
 from node.config.files import FILES
 from node.domain.errors import SetupFault
+from node.durable import give_like, synchronise_folder, write_durably
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -31,6 +31,7 @@ PRIVATE_FILE = 0o600
 
 _ABOUT = "version.json"
 _STATE = "state.json"
+_WRITING_BACK = "writing_back"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ class VersionStore:
         """Keep other processes from applying at the same time."""
         self._make_folder()
         with (self.folder / "lock").open("a") as lock:
-            _give(self.folder / "lock", like=self.folder)
+            give_like(lock.fileno(), self.folder)
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -163,22 +164,32 @@ class VersionStore:
         }
         content = {**files, _ABOUT: json.dumps(about, indent=1, ensure_ascii=False).encode()}
         for name, data in content.items():
-            write_durably(fresh / name, data, mode=PRIVATE_FILE)
-            _give(fresh / name, like=self.folder)
-        _give(fresh, like=self.folder)
-        _synchronise(fresh)
+            write_durably(fresh / name, data, mode=PRIVATE_FILE, like=self.folder)
+        give_like(fresh, self.folder)
+        synchronise_folder(fresh)
         fresh.rename(self.folder / f"{number:04}")
-        _synchronise(self.folder)
+        synchronise_folder(self.folder)
         return self.get(number)
+
+    @property
+    def half_written_back(self) -> int | None:
+        """Number of the version whose files a crash may have left half in place."""
+        return self._state().get(_WRITING_BACK)
+
+    def begin_to_write_back(self, version: Version) -> None:
+        """Note that files are about to be replaced one by one; ``put_in_effect`` ends it."""
+        self._write_state(self._state() | {_WRITING_BACK: version.number})
 
     def put_in_effect(self, version: Version, *, is_start: bool = False) -> None:
         """Let a version be the current one, and at a start the one that the node started with."""
         state = self._state() | {"current": version.number}
         if is_start:
             state["started"] = version.number
-        place = self.folder / _STATE
-        write_durably(place, json.dumps(state).encode(), mode=PRIVATE_FILE)
-        _give(place, like=self.folder)
+        state.pop(_WRITING_BACK, None)
+        self._write_state(state)
+
+    def _write_state(self, state: Mapping[str, int]) -> None:
+        write_durably(self.folder / _STATE, json.dumps(state).encode(), mode=PRIVATE_FILE)
 
     def discard_unfinished(self) -> None:
         """Remove versions that a crash left half written; inside ``changing``."""
@@ -202,23 +213,7 @@ class VersionStore:
     def _make_folder(self) -> None:
         if not self.folder.is_dir():
             self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
-            _give(self.folder, like=self.folder.parent)
-
-
-def write_durably(place: Path, data: bytes, *, mode: int) -> None:
-    """Write a file that is, at any moment, either the old one or the new one as a whole."""
-    fresh = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)  # whatever the umask
-            os.fsync(file.fileno())
-        fresh.replace(place)
-    finally:
-        fresh.unlink(missing_ok=True)
-    _synchronise(place.parent)
+            give_like(self.folder, self.folder.parent)
 
 
 def write_back(version: Version, config_dir: Path) -> None:
@@ -229,23 +224,6 @@ def write_back(version: Version, config_dir: Path) -> None:
         if name not in files:
             place.unlink(missing_ok=True)
             continue
-        before = place.stat() if place.exists() else None
-        mode = before.st_mode & 0o777 if before else 0o640
-        write_durably(place, files[name], mode=mode)
-        if before is not None and os.geteuid() == 0:
-            os.chown(place, before.st_uid, before.st_gid)
-
-
-def _give(path: Path, *, like: Path) -> None:
-    """Let files that root writes belong to the node's user."""
-    if os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _synchronise(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        like = place if place.exists() else config_dir
+        mode = place.stat().st_mode & 0o777 if like is place else 0o640
+        write_durably(place, files[name], mode=mode, like=like)

@@ -12,13 +12,14 @@ import re
 import secrets
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 from node.domain.errors import InputRejected, Problem
+from node.durable import synchronise_if_possible
 
 FORMAT_VERSION = 1
 KIND = "onconode-backup"
@@ -158,7 +159,7 @@ def writing_archive(place: Path, *, written_at_s: int) -> Iterator[ArchiveWriter
             file.flush()
             os.fsync(file.fileno())
         part.replace(place)
-        synchronise_folder(place.parent)
+        synchronise_if_possible(place.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -339,13 +340,3 @@ def _damaged(place: Path, found: str) -> InputRejected:
             )
         ]
     )
-
-
-def synchronise_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk; shares that cannot do so are left alone."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

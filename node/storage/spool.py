@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from node.domain.errors import InputRejected, Problem
+from node.durable import give_like, synchronise_folder
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -90,6 +91,7 @@ class IncomingFile:
         self.size_bytes = 0
         self.kept = False
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
+        give_like(self._descriptor, path.parent)
 
     def fileno(self) -> int:
         """Return the open file descriptor; -1 once closed."""
@@ -187,7 +189,7 @@ class Spool:
         incoming.close(synchronise=True)
         _rename(incoming.path, place)
         incoming.path, incoming.kept = place, True
-        _synchronise_folder(place.parent)
+        synchronise_folder(place.parent)
 
     def quarantine(self, incoming: IncomingFile, *, name: str = "") -> Path:
         """Keep the bytes of a refused object.
@@ -207,7 +209,7 @@ class Spool:
         """Move a file of the spool to quarantine and return its new place."""
         place = self.quarantine_dir / (f"{name}{OBJECT_SUFFIX}" if name else path.name)
         _rename(path, place)
-        _synchronise_folder(place.parent)
+        synchronise_folder(place.parent)
         return place
 
     def discard(self, incoming: IncomingFile) -> None:
@@ -243,8 +245,8 @@ class Spool:
             (self.objects / study).rename(aside)
         except FileNotFoundError:
             return None
-        _synchronise_folder(self.trash)
-        _synchronise_folder(self.objects)
+        synchronise_folder(self.trash)
+        synchronise_folder(self.objects)
         return aside
 
     def set_aside_folders(self) -> list[Path]:
@@ -266,7 +268,7 @@ class Spool:
             place = self.objects / study / path.parent.name / path.name
             if is_wanted(place) and not place.exists():
                 _rename(path, place)
-                _synchronise_folder(place.parent)
+                synchronise_folder(place.parent)
                 count += 1
         return count
 
@@ -298,9 +300,10 @@ class Spool:
         for place, _, names in os.walk(folder):
             for name in names:
                 with (Path(place) / name).open("rb") as file:
+                    give_like(file.fileno(), folder)
                     os.fsync(file.fileno())
-            _synchronise_folder(Path(place))
-        _synchronise_folder(folder.parent)
+            synchronise_folder(Path(place))
+        synchronise_folder(folder.parent)
 
     def free_bytes(self) -> int:
         """Return how many bytes the node may still write on the spool's filesystem."""
@@ -323,12 +326,5 @@ def _make_durable_folder(folder: Path) -> None:
         folder = folder.parent
     for path in reversed(missing):
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-        _synchronise_folder(path.parent)
-
-
-def _synchronise_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        give_like(path, path.parent)
+        synchronise_folder(path.parent)

@@ -1,5 +1,6 @@
 """A node's state goes into a backup and comes back elsewhere, over both databases."""
 
+import errno
 import getpass
 import shutil
 from collections.abc import Iterator
@@ -374,6 +375,9 @@ def test_an_interrupted_restore_is_noticed_at_the_next_start(
     with pytest.raises(SetupFault) as fault:
         refuse_unfinished(new.data_dir)
     assert [problem.code for problem in fault.value.problems] == ["unfinished-restore"]
+    with pytest.raises(SetupFault, match="interrupted"):  # half of it is no backup either
+        new.back_up(tmp_path / "half.tar")
+    assert not (tmp_path / "half.tar").exists()
     new.restore(done.place, force=True)
     refuse_unfinished(new.data_dir)
     with new.opened() as (_, ledger, _, _):
@@ -414,6 +418,32 @@ def test_histories_that_are_there_are_left_alone(old: Site, new: Site, tmp_path:
     assert new.restore(done.place).kept == ("audit",)
     assert (new.data_dir / "audit/audit-000001.jsonl").read_text() == "newer"
     assert (new.data_dir / "configuration/0001/x").read_text() == "old"
+
+
+@ON_SQLITE
+def test_on_another_filesystem_what_was_in_the_way_is_copied_whole(
+    old: Site, new: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = old.back_up(tmp_path / "b.tar")
+    new.restore(done.place)
+    mine = new.config_dir / "peers.yaml"
+    mine.write_text("# mine\n")
+    mine.chmod(0o640)
+    replace = Path.replace
+
+    def across(path: Path, target: Path) -> Path:
+        if path.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    aside = new.restore(done.place, force=True).moved_aside
+    assert aside is not None
+    kept = aside / "config/peers.yaml"
+    assert kept.read_text() == "# mine\n"
+    assert kept.stat().st_mode & 0o777 == 0o640
+    assert mine.read_bytes() == (old.config_dir / "peers.yaml").read_bytes()
+    assert not list(new.root.rglob("*.fresh"))
 
 
 @ON_SQLITE

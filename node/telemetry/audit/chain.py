@@ -21,12 +21,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from node.durable import give_like, synchronise_folder
 
 FILE_NAME = re.compile(r"audit-(\d{6})\.jsonl")
 HEAD = "head.json"
@@ -74,9 +76,11 @@ class AuditChain:
         Raises
         ------
         OSError
-            Nothing was recorded.
+            The record is not known to be on the disk.
         """
-        self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            give_like(self.folder, self.folder.parent)
         with lock_chain(self.folder, fcntl.LOCK_EX):
             path = self._current_file()
             last, torn = self._end_of(path)
@@ -94,7 +98,8 @@ class AuditChain:
             if not _has_line_end(path):
                 line = NEWLINE + line
             size = _write(path, line)
-            _write_head(self.folder, head)
+            with suppress(OSError):  # the record is durable, and the head may lag behind it
+                _write_head(self.folder, head)
             self._known = (path, size, head)
             return head
 
@@ -188,7 +193,7 @@ def list_files(folder: Path) -> list[Path]:
 @contextmanager
 def lock_chain(folder: Path, kind: int) -> Iterator[None]:
     """Hold the lock of a trail, ``fcntl.LOCK_EX`` to append or ``LOCK_SH`` to read."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    descriptor = _open_own(folder / LOCK, os.O_RDWR)
     try:
         fcntl.flock(descriptor, kind)
         yield
@@ -213,8 +218,7 @@ def _has_line_end(path: Path) -> bool:
 
 def _write(path: Path, line: bytes) -> int:
     is_new = not path.exists()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(path, flags, PRIVATE_FILE)
+    descriptor = _open_own(path, os.O_WRONLY | os.O_APPEND)
     try:
         rest = memoryview(line)
         while rest:
@@ -224,14 +228,14 @@ def _write(path: Path, line: bytes) -> int:
     finally:
         os.close(descriptor)
     if is_new:
-        _synchronise(path.parent)
+        synchronise_folder(path.parent)
     return size
 
 
 def _write_head(folder: Path, head: Head) -> None:
     """Replace ``head.json``; after a crash it may lag behind the chain, but never lead."""
     fresh = folder / f".{HEAD}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+    descriptor = _open_own(fresh, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(descriptor, json.dumps({"number": head.number, "sha256": head.sha256}).encode())
         os.fsync(descriptor)
@@ -240,12 +244,11 @@ def _write_head(folder: Path, head: Head) -> None:
     fresh.replace(folder / HEAD)
 
 
-def _synchronise(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _open_own(path: Path, flags: int) -> int:
+    """Open a file of the trail, made if missing; one that root makes is the node's user's."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    give_like(descriptor, path.parent)
+    return descriptor
 
 
 def digest_of(data: bytes) -> str:

@@ -8,6 +8,7 @@ from factories_config import PACS, RULE, write_config
 from node.bootstrap.configuring import (
     apply_files,
     find_version_store,
+    refuse_half_written,
     roll_back,
     version_store,
 )
@@ -31,6 +32,42 @@ def test_a_change_takes_effect_and_is_told(tmp_path):
     assert version_store(tmp_path / "data").current == second.version
     third = apply_files(config_dir, reason="start", is_start=True)  # the restart
     assert (third.version.number, third.pending) == (2, ())
+
+
+def test_a_rollback_that_was_interrupted_is_told_at_the_next_start(tmp_path, monkeypatch):
+    config_dir = write_config(tmp_path)
+    first = apply_files(config_dir).version
+    write_config(tmp_path, node="port: 104\n", peers=NEW_PACS)
+    apply_files(config_dir)
+    store = version_store(tmp_path / "data")
+    replace = Path.replace
+
+    def lose_power(path: Path, target: Path) -> Path:
+        if Path(target) == config_dir / "peers.yaml":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", lose_power)
+    with pytest.raises(KeyboardInterrupt):
+        roll_back(config_dir, store)
+    monkeypatch.undo()
+    assert read_files(config_dir) not in [read_files(each.folder) for each in store.list()]
+    with pytest.raises(SetupFault) as fault:
+        refuse_half_written(store, config_dir)
+    assert "config rollback 1 again" in fault.value.problems[0].remedy
+    roll_back(config_dir, store, 1)
+    refuse_half_written(store, config_dir)
+    assert read_files(config_dir) == read_files(first.folder)
+
+
+def test_files_of_an_interrupted_rollback_may_be_applied_as_they_are(tmp_path):
+    config_dir = write_config(tmp_path)
+    store = version_store(tmp_path / "data")
+    store.begin_to_write_back(apply_files(config_dir).version)
+    write_config(tmp_path, peers=NEW_PACS)
+    apply_files(config_dir)
+    refuse_half_written(store, config_dir)
+    assert len(store.list()) == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import merge
 from pathlib import Path
 
@@ -44,9 +45,13 @@ def purge(parts: Parts, before: datetime, *, trail: AuditTrail | None = None) ->
     with _one_at_a_time:
         for disposal in BY_AGE:
             for job in list(removable_jobs(parts.engine, disposal, before=before)):
-                count += remove_job(parts, job, before=before, reason="keep-days", trail=trail)
+                count += _attempt(
+                    partial(remove_job, parts, job, before=before, reason="keep-days", trail=trail)
+                )
         for study in studies_without_jobs(parts.engine, before=before):
-            _remove_study(parts, study, before=before, reason="keep-days", trail=trail)
+            _attempt(
+                partial(_remove_study, parts, study, before=before, reason="keep-days", trail=trail)
+            )
     parts.past.forget_before(utc_now() - timedelta(days=parts.settings.node.jobs.keep_headers_days))
     return count
 
@@ -104,7 +109,7 @@ class Cleaner:
     def _make_room(self) -> int:
         wanted, count = self._room.marks.soft_bytes * MARGIN, 0
         for remove in self._candidates():
-            count += remove() is not False
+            count += _attempt(remove)
             if self._room.free_bytes() >= wanted:
                 log.info("disk.cleaned", removed=count, free_bytes=self._room.free_bytes())
                 return count
@@ -154,6 +159,15 @@ class Cleaner:
 
     def _removal_of_quarantined(self, path: Path, size: int) -> Callable[[], object]:
         return lambda: _remove_quarantined(self._parts, [(path, size)], reason="soft-mark")
+
+
+def _attempt(remove: Callable[[], object]) -> bool:
+    """Remove one thing; a fault with it, such as files of another user, must not keep the rest."""
+    try:
+        return remove() is not False
+    except OSError as error:
+        log.error("disk.not_removed", error=type(error).__name__, place=str(error.filename))
+        return False
 
 
 def disk_room(parts: Parts, *, free_bytes: Callable[[], int] | None = None) -> DiskRoom:
@@ -223,16 +237,20 @@ def _remove_study(
     removed = remove_study(parts.engine, parts.spool, study, before=before, reason=reason)
     if removed is None:
         return
-    if trail is not None:
-        share = share_of(trail, study, removed.instances, removed.sample)
-        trail.record(study_deleted(trail.node, study=share, reason=reason))
-    parts.spool.empty_trash()
+    try:
+        if trail is not None:
+            share = share_of(trail, study, removed.instances, removed.sample)
+            trail.record(study_deleted(trail.node, study=share, reason=reason))
+    finally:
+        parts.spool.empty_trash()  # a disk too full for the trail is freed just by this
 
 
 def _drop_folder(folder: Path) -> tuple[int, int]:
     """Remove a folder; return how many files it had, and of how many bytes."""
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():  # of another user: what is left is for the administrator
+        log.error("results.not_removed", place=str(folder))
     return len(sizes), sum(sizes)
 
 

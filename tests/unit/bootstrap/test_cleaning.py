@@ -1,5 +1,6 @@
 """What goes when the disk fills, in which order, and what never goes."""
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -215,6 +216,43 @@ def test_purge_by_age_takes_delivered_discarded_and_unwanted_studies(parts: Part
     assert purge(parts, utc_now() + OLD) == 3
     assert studies(parts) == set()
     assert jobs(parts) == set()
+
+
+def test_one_study_that_cannot_be_removed_does_not_keep_the_others(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for study in ("1.1", "1.2"):
+        add_job(parts, study, "delivered")
+    set_aside = parts.spool.set_study_aside
+
+    def of_another_user(study: str) -> Path | None:
+        if study == "1.1":
+            raise PermissionError(errno.EACCES, "Permission denied", str(parts.spool.objects))
+        return set_aside(study)
+
+    monkeypatch.setattr(parts.spool, "set_study_aside", of_another_user)
+    purge(parts, utc_now() + OLD)
+    assert studies(parts) == {"1.1"}
+    monkeypatch.undo()
+    purge(parts, utc_now() + OLD)  # it is not forgotten
+    assert studies(parts) == set()
+
+
+def test_a_full_disk_is_freed_even_where_the_trail_cannot_tell_of_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    add_job(parts, "1.1", "delivered")
+    trail = AuditTrail(
+        tmp_path, node=Node(ae_title="N", process="dispatcher"), settings=AuditSettings()
+    )
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(trail, "record", no_room)
+    purge(parts, utc_now() + OLD, trail=trail)
+    assert studies(parts) == set()
+    assert list(parts.spool.trash.iterdir()) == []
 
 
 def test_quarantine_has_a_limit_and_the_oldest_go(parts: Parts) -> None:

@@ -118,15 +118,26 @@ def work(parts: Parts, series: SeriesOnDisk, labels: np.ndarray, folder: Path) -
     }
     parts.ledger.finish(job.job_id, "worker", evidence=evidence, result=result)
     for delivery in parts.ledger.claim_deliveries("outbox"):
-        parts.ledger.delivery_done(delivery.delivery_id, "outbox")
+        if delivery.destination == "pacs":
+            parts.ledger.delivery_done(delivery.delivery_id, "outbox")
     done = parts.ledger.get(job.job_id)
-    assert done.state is JobState.DELIVERED
+    is_all = set(job.destinations) == {"pacs"}
+    assert done.state is (JobState.DELIVERED if is_all else JobState.SENDING)
     return done
 
 
 @contextmanager
-def delivered_study(folder: Path, peers: tuple[Peer, ...] = (), port: int = 0) -> Iterator[Site]:
-    """Run a listener, send it a study of an oblique MR, and make its result."""
+def delivered_study(
+    folder: Path,
+    peers: tuple[Peer, ...] = (),
+    port: int = 0,
+    *,
+    destinations: tuple[str, ...] = ("pacs",),
+) -> Iterator[Site]:
+    """Run a listener, send it a study of an oblique MR, and make its result.
+
+    It is delivered to ``pacs``; to other destinations it is still to be sent.
+    """
     node = NodeSettings(
         port=port or free_port(),
         data_dir=folder / "data",
@@ -134,7 +145,7 @@ def delivered_study(folder: Path, peers: tuple[Peer, ...] = (), port: int = 0) -
         assemble=AssembleSettings(quiet_time_s=0),
     )
     rule = RoutingRule(
-        name="mr", match=SeriesMatch(modality=("MR",)), bundle="b", destinations=("pacs",)
+        name="mr", match=SeriesMatch(modality=("MR",)), bundle="b", destinations=destinations
     )
     parts = Parts(settings=Settings(node=node, peers=peers, routing=(rule,)))
     listener = Listener(settings=node, peers=peers, store=parts.store, spool=parts.spool)

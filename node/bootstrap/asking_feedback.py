@@ -1,6 +1,6 @@
 """Archives are asked whether somebody has corrected or rejected what they were sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -10,7 +10,7 @@ from node.bootstrap.parts import Parts
 from node.config.settings import Peer
 from node.domain.errors import OncoNodeError
 from node.feedback.hear import SOURCES
-from node.jobs.job import Job
+from node.jobs.job import IN_PEER, Job
 from node.jobs.state import JobState
 from node.query.found import Wanted
 from node.storage.clock import utc_now
@@ -75,17 +75,34 @@ class FeedbackAsker:
     def _due(self, peers: dict[str, Peer]) -> Iterator[tuple[Job, str]]:
         feedback, now = self._parts.settings.node.feedback, self._now()
         seen: set[tuple[str, str]] = set()
-        for job in self._parts.ledger.list(state=JobState.DELIVERED, limit=SEARCHED):
-            age = now - job.updated_at
+        for job, since, names in self._with_result(peers):
+            age = now - since
             if age > timedelta(days=feedback.ask_days):
                 continue
             wait = max(timedelta(seconds=feedback.ask_every_s), age * SPREAD)
-            for name in job.destinations:
+            for name in names:
                 key = (job.study_instance_uid, name)
-                last = self._asked.get(key, job.updated_at)
-                if name in peers and key not in seen and now - last >= wait:
+                last = self._asked.get(key, since)
+                if key not in seen and now - last >= wait:
                     seen.add(key)
                     yield job, name
+
+    def _with_result(
+        self, peers: Collection[str]
+    ) -> Iterator[tuple[Job, datetime, tuple[str, ...]]]:
+        """Yield jobs, since when their results are out, and which of the peers have them."""
+        ledger = self._parts.ledger
+        for job in ledger.list(state=JobState.DELIVERED, limit=SEARCHED):
+            yield job, job.updated_at, tuple(name for name in job.destinations if name in peers)
+        for state in (JobState.SENDING, JobState.FAILED):  # one has it, another may be down
+            for job in ledger.list(state=state, limit=SEARCHED):
+                names = {
+                    each.destination
+                    for each in ledger.deliveries(job.job_id)
+                    if each.state in IN_PEER and each.destination in peers
+                }
+                # its last change is that of the latest attempt
+                yield job, job.created_at, tuple(sorted(names))
 
     def _ask(self, study: str, peer: Peer) -> int:
         parts = self._parts

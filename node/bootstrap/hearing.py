@@ -1,6 +1,6 @@
 """What people say of results: found among what was received, kept, and asked for in archives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -9,8 +9,8 @@ from sqlalchemy.exc import DataError
 from node.assemble.headers import read_header
 from node.bootstrap.parts import Parts
 from node.dicom.damage import DAMAGED
-from node.domain.errors import OncoNodeError
-from node.domain.feedback import FeedbackKind, Voice
+from node.domain.errors import OncoNodeError, TryLater
+from node.domain.feedback import RETENTION_EXPIRED, FeedbackKind
 from node.domain.study import InstanceRef
 from node.feedback.hear import SOURCES, Heard, Outcome, hear
 from node.feedback.own_results import OwnResult, read_own_result
@@ -79,7 +79,14 @@ class Hearing:
                 for each in candidates
                 if (each.received.instance.sop_instance_uid, job.job_id) not in heard
             ]
-            result = self._result_of(job) if unheard else None
+            if not unheard:
+                continue
+            try:
+                result = self._result_of(job)
+            except TryLater as error:
+                self._put_off = True
+                log.warning("feedback.put_off", job_id=job.job_id, error=str(error))
+                continue
             if result is not None:
                 added += sum(self._hear(each, result) for each in unheard)
         return added
@@ -147,8 +154,7 @@ class Hearing:
         rejected = [
             each
             for each in said.opinions
-            # what one archive keeps no longer, another may still get
-            if each.kind is FeedbackKind.REJECTION and each.voice is Voice.PERSON
+            if each.kind is FeedbackKind.REJECTION and each.comment != str(RETENTION_EXPIRED)
         ]
         if rejected:
             uids = [each.result_sop_instance_uid for each in rejected]
@@ -162,29 +168,45 @@ class Hearing:
 
 
 def _frames_of(parts: Parts, job: Job) -> Sequence[str]:
-    """Frames of reference of the images of a job; of its SEG where those are gone."""
+    """Frames of reference of the images of a job; of its SEG where those are gone or damaged.
+
+    Raises
+    ------
+    TryLater
+        If a file cannot be read for now.
+    """
     samples = {
         each.series_instance_uid: each.instance
         for each in parts.store.received_of(job.study_instance_uid)
         if each.series_instance_uid in job.series_instance_uids
     }
-    sources: list[InstanceRef] = [*samples.values()]
-    if not sources:
-        sources = [
-            InstanceRef(
-                sop_instance_uid=each.sop_instance_uid,
-                sop_class_uid=each.sop_class_uid,
-                transfer_syntax_uid="",
-                path=each.path,
-                sha256="",
-            )
-            for each in parts.ledger.deliveries(job.job_id)
-            if each.path.is_file()
-        ]
+    frames = _read_frames(samples.values(), job)
+    if frames:
+        return frames
+    results = [
+        InstanceRef(
+            sop_instance_uid=each.sop_instance_uid,
+            sop_class_uid=each.sop_class_uid,
+            transfer_syntax_uid="",
+            path=each.path,
+            sha256="",
+        )
+        for each in parts.ledger.deliveries(job.job_id)
+        if each.path.is_file()
+    ]
+    return _read_frames(results, job)
+
+
+def _read_frames(sources: Iterable[InstanceRef], job: Job) -> list[str]:
     frames = []
     for source in sources:
         try:
-            frames.append(read_header(source).attributes.get("FrameOfReferenceUID", ""))
+            frame = read_header(source).attributes.get("FrameOfReferenceUID", "")
+        except TryLater:
+            raise
         except (OncoNodeError, *DAMAGED) as fault:
             log.warning("feedback.no_frame", job_id=job.job_id, error=type(fault).__name__)
+            continue
+        if frame:
+            frames.append(frame)
     return frames

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from node.domain.code import Code
+
 
 class FeedbackKind(StrEnum):
     """What is said."""
@@ -21,6 +23,11 @@ class FeedbackKind(StrEnum):
 
 UNDECIDED = frozenset({"", "Indeterminate", "Not assessed"})
 """Words of ``result.json`` that name no class."""
+
+
+RETENTION_EXPIRED = Code(value="113039", scheme="DCM", meaning="Data Retention Policy Expired")
+"""Why an archive gives an object up that is as good as it was (PS3.16 CID 7011): another
+archive may still get it, and it may still be a prior."""
 
 
 class FeedbackAspect(StrEnum):

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from node.dicom.limits import MAXIMUM_CONTENT_ITEMS
 from node.domain.code import Code
+from node.domain.feedback import RETENTION_EXPIRED
 from node.domain.finding import BENIGN, INDETERMINATE, MALIGNANT
 from node.feedback.own_results import OwnLesion, OwnResult
 from node.feedback.voices import code_of
@@ -25,7 +26,6 @@ ASSESSMENTS: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """Code of an assessment -> its meaning, as ``result.json`` has it."""
 
-RETENTION_EXPIRED = Code(value="113039", scheme="DCM", meaning="Data Retention Policy Expired")
 REJECTIONS: Mapping[tuple[str, str], Code] = MappingProxyType(
     {
         (code.value, code.scheme): code

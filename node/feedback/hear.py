@@ -17,10 +17,16 @@ from node.assemble.prompts import LABEL_MAP_STORAGE
 from node.dicom.damage import DAMAGED
 from node.dicom.references import references_of
 from node.domain.errors import InputRejected, TryLater
-from node.domain.feedback import FeedbackKind, FeedbackSource, Opinion, Voice
+from node.domain.feedback import (
+    RETENTION_EXPIRED,
+    FeedbackKind,
+    FeedbackSource,
+    Opinion,
+    Voice,
+)
 from node.domain.report import EvidenceKind
 from node.domain.study import InstanceRef
-from node.feedback.documents import RETENTION_EXPIRED, read_assessments, read_rejection
+from node.feedback.documents import read_assessments, read_rejection
 from node.feedback.outlines import OwnOutlines, compare_outlines, read_own_outlines
 from node.feedback.own_results import OwnLesion, OwnResult
 from node.feedback.regions import DrawnRegion, read_segments, read_structures
@@ -178,7 +184,8 @@ def _outline_opinions(
         outlines,
         refers_to_result=not references.isdisjoint(result.objects),
     ):
-        yield common(
+        said_by = partial(common, author=each.author) if each.author else common
+        yield said_by(
             kind=FeedbackKind.CORRECTED_MASK,
             voice=each.voice,
             tracking_uid=each.lesion.tracking_uid if each.lesion else None,
@@ -188,7 +195,7 @@ def _outline_opinions(
             result_sop_instance_uid=result.seg_uid,
         )
         if each.lesion is not None and each.assessment:
-            yield _assess(common, result, each.lesion, each.assessment, each.voice)
+            yield _assess(said_by, result, each.lesion, each.assessment, each.voice)
 
 
 def _read_report(
@@ -229,12 +236,11 @@ def _read_note(
     reason = read_rejection(dataset)
     if reason is None:
         return ()
-    is_policy = (reason.value, reason.scheme) == (RETENTION_EXPIRED.value, RETENTION_EXPIRED.scheme)
     return [
         common(
             kind=FeedbackKind.REJECTION,
             # a policy of the archive is no opinion of a person
-            voice=Voice.ALGORITHM if is_policy else Voice.PERSON,
+            voice=Voice.ALGORITHM if reason is RETENTION_EXPIRED else voice_of_document(dataset),
             comment=str(reason),
             result_sop_instance_uid=each,
         )

@@ -1,9 +1,9 @@
 """Outlines of a person against those of a result, lesion by lesion.
 
 A region belongs to the lesion that it names by its Tracking UID, else to the one that it overlaps
-most; regions of one lesion are united. One that overlaps none is a lesion that the node missed, if
-its object refers to the result or calls it a lesion. Lesions that nobody has drawn are left as
-they are: who corrects one says nothing of the others.
+most; regions of one lesion by one reader are united. One that overlaps none is a lesion that the
+node missed, if its object refers to the result or calls it a lesion. Lesions that nobody has drawn
+are left as they are: who corrects one says nothing of the others.
 
 References
 ----------
@@ -44,6 +44,8 @@ class OutlineOpinion:
     region : str
         Number and name of the region, or of the regions, in the object.
     voice : Voice
+    author : str
+        Who drew these regions; empty where only the object has an author.
     agreement : OutlineAgreement
     assessment : str
         Class that the regions name by their codes; empty if none, or several.
@@ -52,6 +54,7 @@ class OutlineOpinion:
     lesion: OwnLesion | None
     region: str
     voice: Voice
+    author: str
     agreement: OutlineAgreement
     assessment: str = ""
 
@@ -113,7 +116,7 @@ def compare_outlines(
     refers_to_result : bool
         Whether their object names an object of the result.
     """
-    drawn: dict[tuple[int, Voice], list[tuple[DrawnRegion, Voxels, bool]]] = defaultdict(list)
+    drawn: dict[tuple[int, Voice, str], list[tuple[DrawnRegion, Voxels, bool]]] = defaultdict(list)
     missed: list[DrawnRegion] = []
     known = {lesion.tracking_uid for lesion in result.lesions}
     has_lesions = any(
@@ -128,12 +131,12 @@ def compare_outlines(
         if lesion is None and outlines is not None and on_lattice is not None:
             lesion = _most_overlapped(on_lattice[0], result, outlines)
         if lesion is not None and on_lattice is not None:
-            drawn[lesion.number, region.voice].append((region, *on_lattice))
+            drawn[lesion.number, region.voice, region.author].append((region, *on_lattice))
         elif lesion is None and (refers_to_result or region.nature is Nature.LESION):
             missed.append(region)
     opinions = [
-        _measure(parts, lesion, voice, outlines)
-        for (number, voice), parts in sorted(drawn.items())
+        _measure(parts, lesion, outlines)
+        for (number, _, _), parts in sorted(drawn.items())
         for lesion in (result.lesion_of(number=number),)
         if lesion is not None
         and outlines is not None
@@ -162,7 +165,6 @@ def _count_shared(first: Voxels, second: Voxels) -> int:
 def _measure(
     parts: Sequence[tuple[DrawnRegion, Voxels, bool]],
     lesion: OwnLesion,
-    voice: Voice,
     outlines: OwnOutlines,
 ) -> OutlineOpinion:
     reader = np.concatenate([voxels for _, voxels, _ in parts])
@@ -180,7 +182,8 @@ def _measure(
     return OutlineOpinion(
         lesion=lesion,
         region=", ".join(f"{region.number} {region.name}".strip() for region, _, _ in parts),
-        voice=voice,
+        voice=parts[0][0].voice,
+        author=parts[0][0].author,
         agreement=OutlineAgreement(
             dice=figures.dice,
             surface_dice=figures.surface_dice,
@@ -199,6 +202,7 @@ def _miss(region: DrawnRegion) -> OutlineOpinion:
         lesion=None,
         region=f"{region.number} {region.name}".strip(),
         voice=region.voice,
+        author=region.author,
         agreement=OutlineAgreement(
             dice=0.0,
             surface_dice=0.0,

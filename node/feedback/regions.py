@@ -5,7 +5,8 @@ Conventions
 * A region is the voxels of a lattice: arrays of indices ``[k, j, i]``, shape (n, 3), which may lie
   outside the shape of its geometry: only the axes and the origin of that count.
 * Between lattices a voxel is carried by its centre: one belongs to a region on another lattice if
-  the nearest voxel of the region's own lattice does.
+  the nearest voxel of the region's own lattice does. A region that holds no centre is the voxels
+  that its own centres lie in.
 """
 
 import math
@@ -28,7 +29,7 @@ from node.domain.errors import InputRejected
 from node.domain.feedback import Voice
 from node.domain.finding import BENIGN, MALIGNANT
 from node.domain.geometry import Geometry
-from node.feedback.voices import code_of, voice_of_segment, voice_of_structure
+from node.feedback.voices import code_of, interpreter_of, voice_of_segment, voice_of_structure
 from node.volume.frame_grid import read_frame_grid
 from node.volume.resample import resample_labels
 from node.volume.rtstruct import Outline, rasterise_outline, read_outlines
@@ -73,6 +74,8 @@ class DrawnRegion:
     nature : Nature
         Whether it is a lesion, by its name and codes.
     voice : Voice
+    author : str
+        Who is named as that of this very region; empty where only the object has one.
     frame_of_reference_uid : str
     voxels : ndarray of int64, shape (n, 3)
     lattice : Geometry
@@ -84,6 +87,7 @@ class DrawnRegion:
     assessment: str
     nature: Nature
     voice: Voice
+    author: str = ""
     frame_of_reference_uid: str
     voxels: Voxels
     lattice: Geometry
@@ -160,10 +164,11 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
         for item in dataset.get("StructureSetROISequence") or ()
     }
     _check_count(len(structures))
-    natures = {
-        int(item.get("ReferencedROINumber") or 0): nature_of_observation(item)
+    observations = {
+        int(item.get("ReferencedROINumber") or 0): item
         for item in dataset.get("RTROIObservationsSequence") or ()
     }
+    natures = {number: nature_of_observation(item) for number, item in observations.items()}
     faults: list[Exception] = []
     could_read = False
     for outline in read_outlines(dataset):
@@ -186,6 +191,7 @@ def read_structures(dataset: Dataset, lattice: Geometry | None) -> Iterator[Draw
             assessment="",
             nature=nature,
             voice=voice_of_structure(structures[outline.number]),
+            author=interpreter_of(observations.get(outline.number)),
             frame_of_reference_uid=outline.frame_of_reference_uid
             or str(dataset.get("FrameOfReferenceUID") or ""),
             voxels=voxels,
@@ -207,7 +213,11 @@ def voxels_on(region: DrawnRegion, lattice: Geometry) -> tuple[Voxels, bool]:
     reached = lattice.to_index(piece.to_lps(corners))
     ends = np.stack([np.floor(reached.min(axis=0)), np.ceil(reached.max(axis=0))])
     target, begin = cut_out(lattice, ends.astype(np.int64))
-    return np.argwhere(resample_labels(mask, piece, target)) + begin, True
+    carried = np.argwhere(resample_labels(mask, piece, target)) + begin
+    if not len(carried):  # thinner than a slice, and between two: the voxels that it lies in
+        nearest = np.rint(lattice.to_index(region.lattice.to_lps(region.voxels)))
+        carried = np.unique(nearest.astype(np.int64), axis=0)
+    return carried, True
 
 
 def is_same_lattice(first: Geometry, second: Geometry) -> bool:

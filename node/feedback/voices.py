@@ -64,6 +64,11 @@ def author_of(dataset: Dataset) -> str:
     return f"({as_text(made_by).strip()})"
 
 
+def interpreter_of(observation: Dataset | None) -> str:
+    """Return who drew a structure of an RTSTRUCT; empty if its observation does not tell."""
+    return "" if observation is None else as_text(observation.get("ROIInterpreter")).strip("^ ")
+
+
 def said_at(dataset: Dataset, *, otherwise: datetime) -> datetime:
     """Return when an object was made, by its own word.
 

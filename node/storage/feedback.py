@@ -191,6 +191,9 @@ def _is_current() -> ColumnElement[bool]:
 
 def _subject(opinion: Opinion) -> str:
     lesion = opinion.tracking_uid or f"region {opinion.region}"
+    if not opinion.tracking_uid and opinion.author.startswith("("):
+        # nobody is named, and tools call every first segment alike: other readers, other lesions
+        lesion = f"{lesion} of {opinion.sop_instance_uid}"
     aspect = opinion.aspect
     if aspect is FeedbackAspect.RESULT:
         lesion = opinion.result_sop_instance_uid

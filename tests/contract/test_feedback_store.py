@@ -89,6 +89,27 @@ def test_others_lesions_and_aspects_stand_beside_each_other(
     assert (other.version, len(store.list())) == (1, 2)
 
 
+@pytest.mark.parametrize(("author", "current"), [("Li^Anna", 1), ("(3D Slicer)", 2)])
+def test_a_missed_lesion_of_nobody_named_supersedes_none(
+    store: FeedbackStore, author: str, current: int
+) -> None:
+    """Tools call the first segment of every object alike; a person's later object is her last."""
+    for number in (1, 2):
+        store.add(
+            make_opinion(
+                kind=FeedbackKind.CORRECTED_MASK,
+                source=FeedbackSource.SEG,
+                author=author,
+                tracking_uid=None,
+                region="1 Segment_1",
+                sop_instance_uid=f"1.2.{number}",
+                at=NOON + number * HOUR,
+            )
+        )
+    assert len(store.list()) == current
+    assert len(store.list(superseded=True)) == 2
+
+
 def test_the_same_click_twice_is_one_and_back_and_forth_is_three(store: FeedbackStore) -> None:
     first = store.add(make_opinion())
     again = store.add(make_opinion(at=NOON + HOUR))

@@ -85,6 +85,20 @@ def test_how_often_and_how_long_is_set(
         assert bool(studies) is asked
 
 
+def test_an_archive_is_asked_though_another_has_not_got_the_result_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers = [Peer(name=name, ae_title="NOBODY", port=1, feedback="get") for name in ("pacs", "b")]
+    with delivered_study(tmp_path, tuple(peers), destinations=("pacs", "b")) as site:
+        asked: list[str] = []
+        monkeypatch.setattr(
+            FeedbackAsker, "_ask", lambda _, _study, peer: asked.append(peer.name) or 0
+        )
+        later = utc_now() + timedelta(hours=2)
+        FeedbackAsker(site.parts, now=lambda: later).tick()
+        assert asked == ["pacs"]
+
+
 def test_an_archive_that_is_away_is_asked_later(tmp_path: Path) -> None:
     away = Peer(name="pacs", ae_title="NOBODY", port=1, feedback="get")
     with delivered_study(tmp_path, (away,)) as site:

@@ -15,6 +15,7 @@ from factories_labels import square, write_rtstruct
 from factories_opinions import write_human_seg, write_human_sr, write_rejection
 from factories_report import MODEL, make_series
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 from sqlalchemy.exc import DataError
@@ -154,6 +155,50 @@ def test_contours_of_a_structure_set_are_measured(site: Site) -> None:
     )
 
 
+def test_two_readers_of_one_structure_set_are_measured_each(site: Site) -> None:
+    path = site.folder / "rt.dcm"
+    contours = [square(GRID, k, (12, 20), (13, 20)) for k in range(3)]
+    smaller = [square(GRID, k, (12, 18), (13, 18)) for k in range(3)]
+    dataset = write_rtstruct(path, site.series, {"GTV 1": contours, "GTV 2": smaller})
+    dataset.RTROIObservationsSequence = []
+    for number, name in ((1, "Li^Anna"), (2, "Wang^Bo")):
+        observation = Dataset()
+        observation.ReferencedROINumber, observation.ROIInterpreter = number, name
+        dataset.RTROIObservationsSequence.append(observation)
+    dataset.save_as(path)
+    found = {each.opinion.author: each.opinion for each in site.said(path)}
+    assert {name: each.region for name, each in found.items()} == {
+        "Li^Anna": "1 GTV 1", "Wang^Bo": "2 GTV 2",
+    }  # fmt: skip
+    sizes = [found[name].outline.reader_ml for name in ("Li^Anna", "Wang^Bo")]  # type: ignore[union-attr]
+    assert sizes[1] < sizes[0]
+
+
+def test_images_that_cannot_be_read_for_now_put_the_hearing_off(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.folder / "human.dcm"
+    write_human_seg(path, site.series, [site.labels == 1])
+    site.send(path)
+
+    def away(_: Any) -> Any:
+        raise TryLater("a share that is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("node.bootstrap.hearing.read_header", away)
+        assert site.hear() == ()
+    assert site.outcomes() == set()
+    assert len(site.hear()) == 1
+
+
+def test_frames_of_damaged_images_are_those_of_the_result(site: Site) -> None:
+    for each in site.parts.store.received_of(site.job.study_instance_uid):
+        each.instance.path.write_bytes(b"damaged")
+    path = site.folder / "human.dcm"
+    write_human_seg(path, site.series, [site.labels == 1])
+    assert len(site.said(path)) == 1
+
+
 def test_the_same_object_counts_once_and_a_later_one_supersedes(site: Site) -> None:
     first, second = site.folder / "first.dcm", site.folder / "second.dcm"
     write_human_seg(first, site.series, [moved(site.labels == 1)], headers=said_on("20250101"))
@@ -235,6 +280,28 @@ def test_what_an_archive_keeps_no_longer_another_may_still_get(site: Site) -> No
     (each,) = site.said(path)
     assert each.opinion.voice is Voice.ALGORITHM
     assert {delivery.kind for delivery in ledger.claim_deliveries("outbox")} == {"seg", "sr"}
+    seg = dcmread(site.result("seg")).SOPInstanceUID
+    assert rejected_among(site.parts.engine, [seg]) == frozenset()
+
+
+def test_a_note_by_a_device_ends_the_sending_but_is_no_persons(site: Site) -> None:
+    site.parts.ledger.send_again(site.job.job_id)
+    path = site.folder / "note.dcm"
+    write_rejection(path, [site.result("seg")])
+    note = dcmread(path)
+    kind, device = Dataset(), Dataset()
+    device.CodeValue, device.CodingSchemeDesignator, device.CodeMeaning = "121007", "DCM", "Device"
+    kind.CodeValue, kind.CodingSchemeDesignator = "121005", "DCM"
+    kind.CodeMeaning = "Observer Type"
+    observer = Dataset()
+    observer.RelationshipType, observer.ValueType = "HAS OBS CONTEXT", "CODE"
+    observer.ConceptNameCodeSequence, observer.ConceptCodeSequence = [kind], [device]
+    note.ContentSequence.insert(0, observer)
+    note.save_as(path)
+    (each,) = site.said(path)
+    assert each.opinion.voice is Voice.ALGORITHM
+    kinds = {delivery.kind for delivery in site.parts.ledger.claim_deliveries("outbox")}
+    assert kinds == {"sr"}
 
 
 def test_a_region_far_from_its_lesion_is_not_measured(

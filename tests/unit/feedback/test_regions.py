@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from factories_labels import square, write_rtstruct
 from factories_report import axes, make_series
+from pydicom.dataset import Dataset
 
 from node.domain.geometry import Geometry
 from node.feedback.regions import (
@@ -63,6 +64,37 @@ def test_contours_between_the_slices_are_carried_to_the_nearest(tmp_path: Path) 
     assert shared > 0.93
     assert not (found & ~mask)[[0, 1, 5, 6]].any()
     assert region.volume_ml == pytest.approx(mask.sum() * GRID.voxel_volume_mm3 / 1000, rel=0.05)
+
+
+def test_a_region_thinner_than_the_gap_between_slices_lies_in_the_nearest(tmp_path: Path) -> None:
+    """On a fine reconstruction, wholly between two slices of the coarse one."""
+    thin = Geometry(affine=GRID.affine * [0.2, 1, 1, 1], shape=(45, 24, 20))
+    series = make_series(tmp_path / "images", thin)
+    contours = [square(thin, k, (4, 8), (5, 10)) for k in (11, 12)]  # 2.2 and 2.4 coarse steps
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, {"GTV": contours})
+    (region,) = read_structures(dataset, thin)
+    voxels, is_resampled = voxels_on(region, GRID)
+    assert is_resampled
+    mask = np.zeros(SHAPE, bool)
+    mask[2, 4:9, 5:11] = True
+    np.testing.assert_array_equal(voxels, np.argwhere(mask))
+
+
+def test_each_structure_has_the_reader_that_its_observation_names(tmp_path: Path) -> None:
+    series = make_series(tmp_path / "images", GRID)
+    contours = [square(GRID, k, (4, 8), (5, 10)) for k in (2, 3)]
+    regions = {"GTV 1": contours, "GTV 2": contours, "GTV 3": contours}
+    dataset = write_rtstruct(tmp_path / "rt.dcm", series, regions)
+    dataset.RTROIObservationsSequence = []
+    for number, name in ((1, "Li^Anna"), (2, "Wang^Bo")):
+        observation = Dataset()
+        observation.ReferencedROINumber, observation.ROIInterpreter = number, name
+        dataset.RTROIObservationsSequence.append(observation)
+    assert [region.author for region in read_structures(dataset, GRID)] == [
+        "Li^Anna",
+        "Wang^Bo",
+        "",
+    ]
 
 
 def test_contours_that_lean_against_each_other_are_refused(tmp_path: Path) -> None:

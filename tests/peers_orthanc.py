@@ -17,6 +17,9 @@ from free_ports import free_port
 
 from node.config.settings import Peer
 
+DICOM_WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+"""Orthanc's plug-in."""
+
 # A proxy that is set in the environment must not see requests to the loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -44,6 +47,14 @@ class Orthanc:
         )
         with _OPENER.open(request, timeout=20) as answer:
             return json.loads(answer.read())
+
+    def delete(self, path: str) -> None:
+        """Have the REST interface delete something."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}", method="DELETE"
+        )
+        with _OPENER.open(request, timeout=20):
+            pass
 
     def add_file(self, path: Path) -> None:
         """Have it keep a DICOM file, as an upload through its REST interface does."""

@@ -55,6 +55,20 @@ QUICK: Mapping[str, Any] = {
 }
 """Short waits, for tests that make every one of them happen."""
 
+IMPATIENT: Mapping[str, Any] = QUICK | {
+    # a slow machine must not take a sender that is held up for one that has ended
+    "assemble": QUICK["assemble"] | {"quiet_time_s": 3},
+    "deliver": {
+        "maximum_attempts": 5,
+        "retry_backoff_s": 0.2,
+        "retry_backoff_maximum_s": 1,
+        "acse_timeout_s": 10,
+        "dimse_timeout_s": 10,
+        "maximum_losses": 1,
+    },
+}
+"""Gives a sending up after a few seconds, so that there are dead letters."""
+
 _MARK = "ONCONODE_TEST_NODE"
 _QUICK_ECHO = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=5)
 

@@ -1,6 +1,7 @@
 """Every fault that is no kill, at every stage where it can fall: delivered once, or a dead letter.
 
-Kills are in ``test_kill_matrix``; both print their counts in one table at the end of the run. The
+Kills are in ``test_kill_matrix``, what DICOMweb archives and receivers of messages do wrong in
+``test_fault_matrix_web``; all print their counts in one table at the end of the run. The
 node gives up a sending after a few seconds here, so that there are dead letters; a person's
 ``onconode jobs retry`` then has the results sent. An archive that is away for a day is in
 ``integration/test_delivery_ladder``, by a clock that stands still.
@@ -23,7 +24,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 from pynetdicom import AE
-from running_node import AE_TITLE, CHILDREN, JOB_S, QUICK, RunningNode
+from running_node import AE_TITLE, CHILDREN, IMPATIENT, JOB_S, RunningNode
 from spoiled_resources import database_locked, disk_full
 
 from node.config.settings import Peer
@@ -35,18 +36,6 @@ from node.jobs.state import JobEvent, JobState
 
 pytestmark = pytest.mark.slow
 
-NODE = QUICK | {
-    # a slow machine must not take a sender that is held up for one that has ended
-    "assemble": QUICK["assemble"] | {"quiet_time_s": 3},
-    "deliver": {
-        "maximum_attempts": 5,
-        "retry_backoff_s": 0.2,
-        "retry_backoff_maximum_s": 1,
-        "acse_timeout_s": 10,
-        "dimse_timeout_s": 10,
-        "maximum_losses": 1,
-    },
-}
 FAULT_S = 5.0
 """How long disk or database are out of order: longer than the lease of a job."""
 SEG, SR = str(SegmentationStorage), str(Comprehensive3DSRStorage)
@@ -76,7 +65,7 @@ def _node(
                 "destinations": ["sick"],
             }
         ],
-        node=NODE,
+        node=IMPATIENT,
     )
     try:
         yield node

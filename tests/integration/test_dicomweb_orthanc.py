@@ -16,7 +16,7 @@ from factories_receive import (
     write_file,
 )
 from free_ports import free_port
-from peers_orthanc import Orthanc, running_orthanc
+from peers_orthanc import DICOM_WEB, Orthanc, running_orthanc
 from pydicom import dcmread
 
 from node.bootstrap.asking import archive_of, counter_of, fetch_to_node, look_for
@@ -32,7 +32,6 @@ from node.jobs.state import JobState
 from node.query.found import StudyKeys, Wanted
 from node.query.web import WebArchive
 
-PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SETTINGS = DeliverSettings(acse_timeout_s=10, dimse_timeout_s=30)
 USER, PASSWORD = "onconode", "correct horse"
 UIDS = [f"{ROOT}.3.{number}" for number in range(1, 4)]
@@ -40,12 +39,12 @@ UIDS = [f"{ROOT}.3.{number}" for number in range(1, 4)]
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    if not PLUGIN.exists():
+    if not DICOM_WEB.exists():
         pytest.skip("Orthanc's DICOMweb plug-in is not installed")
     with running_orthanc(
         tmp_path_factory.mktemp("orthanc"),
         extra={
-            "Plugins": [str(PLUGIN)],
+            "Plugins": [str(DICOM_WEB)],
             "DicomWeb": {"Enable": True},
         },
     ) as running:

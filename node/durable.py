@@ -9,6 +9,9 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
 
 def synchronise_folder(folder: Path) -> None:
     """Put the names in a folder on the disk.
@@ -31,6 +34,35 @@ def synchronise_if_possible(folder: Path) -> None:
         synchronise_folder(folder)
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner only; they are on the disk.
+
+    Raises
+    ------
+    OSError
+        There is something else in its place, or it cannot be made.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        give_like(each, each.parent)
+        synchronise_folder(each.parent)
+
+
+def make_private_file(place: Path) -> None:
+    """Make an empty file for its owner only; one that is there stays as it is."""
+    with suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        descriptor = os.open(place, flags, PRIVATE_FILE)
+        try:
+            give_like(descriptor, place.parent)
+        finally:
+            os.close(descriptor)
+
+
 def give_like(file: Path | int, owned: Path) -> None:
     """Give what root made to the owner of a file or folder; nobody else can, or has to.
 
@@ -46,7 +78,9 @@ def give_like(file: Path | int, owned: Path) -> None:
             os.chown(file, owner.st_uid, owner.st_gid)
 
 
-def write_durably(place: Path, data: bytes, *, mode: int, like: Path | None = None) -> None:
+def write_durably(
+    place: Path, data: bytes, *, mode: int = PRIVATE_FILE, like: Path | None = None
+) -> None:
     """Write a file that is, at any moment, either the old one or the new one as a whole.
 
     Parameters

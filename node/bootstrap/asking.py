@@ -8,6 +8,7 @@ from node.config.settings import Peer, Settings
 from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.proof import LookFor, Presence
 from node.domain.errors import SetupFault
+from node.durable import make_private_folder
 from node.jobs.job import Delivery
 from node.query.archives import open_archive
 from node.query.dimse import DimseArchive
@@ -70,7 +71,7 @@ def fetch_to_node(
     archive = archive_of(settings, peer)
     if isinstance(archive, DimseArchive) and not by_get:
         return archive.move(wanted, destination_ae_title=settings.node.ae_title)
-    settings.node.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.node.data_dir)
     with tempfile.TemporaryDirectory(prefix="fetch-", dir=settings.node.data_dir) as folder:
         fetched = archive.get(wanted, Path(folder))
         if not fetched.paths:

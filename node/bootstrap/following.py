@@ -10,7 +10,7 @@ import structlog
 
 from node.config.running import load_running
 from node.config.settings import Settings
-from node.config.versions import PRIVATE_FILE, VersionStore
+from node.config.versions import VersionStore
 from node.domain.errors import SetupFault
 from node.durable import write_durably
 from node.telemetry.log import change_level
@@ -101,7 +101,7 @@ class ConfigFollower:
     def _tell(self, taken: Taken) -> None:
         content = json.dumps({"number": taken.number, "refused": taken.refused})
         try:
-            write_durably(_place(self._store, self._role), content.encode(), mode=PRIVATE_FILE)
+            write_durably(_place(self._store, self._role), content.encode())
         except OSError as error:  # a full disk: only the answer to `config apply` is missing
             log.warning("config.not_told", error=type(error).__name__)
 

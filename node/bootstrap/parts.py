@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from node.config.running import Running
 from node.config.settings import Settings
+from node.durable import make_private_folder
 from node.jobs.ledger import Ledger
 from node.registry.store import ModelStore
 from node.storage.associations import AssociationStore
@@ -45,7 +46,7 @@ class Parts:
     def engine(self) -> Engine:
         """The database: PostgreSQL where configured, else SQLite in the data folder."""
         node = self.settings.node
-        node.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(node.data_dir)
         return open_database(node.database_url or sqlite_url(node.data_dir))
 
     @property

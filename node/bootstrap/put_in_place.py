@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.durable import give_like, synchronise_if_possible
+from node.durable import give_like, make_private_folder, synchronise_if_possible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,13 @@ class Placing:
 
     def put(self, source: Path, target: Path) -> None:
         """Give a finished file its place; on another filesystem, by a copy that is renamed."""
-        make_parents(target)
+        make_private_folder(target.parent)
         give_like(source, target.parent)
         _move(source, target)
 
     @staticmethod
     def _set_aside(path: Path, place: Path) -> None:
-        make_parents(place)
+        make_private_folder(place.parent)
         if path.is_dir() or path.is_symlink():
             shutil.move(path, place)
         else:
@@ -99,16 +99,3 @@ def _move(path: Path, place: Path) -> None:
         synchronise_if_possible(place.parent)
         path.unlink()
     synchronise_if_possible(place.parent)
-
-
-def make_parents(path: Path) -> None:
-    """Make the folders that a file needs, for their owner only."""
-    missing = []
-    folder = path.parent
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(mode=0o700)
-        give_like(each, each.parent)
-        synchronise_if_possible(each.parent)

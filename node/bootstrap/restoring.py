@@ -18,17 +18,16 @@ from node.bootstrap.backup_places import (
     SPOOLED,
     UNFINISHED,
 )
-from node.bootstrap.put_in_place import Placing, make_parents
+from node.bootstrap.put_in_place import Placing
 from node.bootstrap.restoring_database import check_kind, databases_there, restore_database
 from node.config.load import load_node_settings
 from node.config.settings import NodeSettings
 from node.domain.errors import InputRejected, Problem, SetupFault
-from node.durable import give_like, synchronise_if_possible, write_durably
+from node.durable import give_like, make_private_folder, synchronise_if_possible, write_durably
 from node.jobs.supervisor import hold_lock
 from node.storage.archive import Manifest, extract, read_manifest
 from node.storage.clock import utc_now
 from node.storage.migrate import known_schemas
-from node.storage.spool import PRIVATE_FILE
 
 RUN = "run"
 
@@ -183,7 +182,7 @@ def _place(
         Folders whose own history was kept, and studies to be sent again.
     """
     run_dir = node.data_dir / RUN
-    make_parents(run_dir / "file")
+    make_private_folder(run_dir)
     with (
         _only_node(run_dir),
         _folder(node.data_dir / f".restore-{secrets.token_hex(4)}") as staged,
@@ -197,7 +196,7 @@ def _place(
             placing.plan(staged / DATA / name, node.data_dir / name, f"{DATA}/{name}")
         if not force:
             _check_way(placing, manifest, node)
-        write_durably(mark, "\n".join(histories).encode(), mode=PRIVATE_FILE)
+        write_durably(mark, "\n".join(histories).encode())
         kept = tuple(
             name
             for name in HISTORIES
@@ -271,7 +270,7 @@ def _only_node(run_dir: Path) -> Iterator[None]:
 @contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     """Make a folder for as long as the block lasts."""
-    make_parents(path / "file")
+    make_private_folder(path)
     try:
         yield path
     finally:

@@ -5,10 +5,10 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 
 from node.bootstrap.backup_places import DATABASE, NO_DATABASE, POSTGRESQL_DUMP, SQLITE_COPY
-from node.bootstrap.put_in_place import Placing, make_parents
+from node.bootstrap.put_in_place import Placing
 from node.config.settings import NodeSettings
 from node.domain.errors import Problem, SetupFault
-from node.durable import give_like
+from node.durable import give_like, make_private_folder
 from node.jobs.open_work import forget_missing_files
 from node.storage.archive import Manifest
 from node.storage.database import open_as_it_is, open_database, sqlite_url
@@ -66,7 +66,7 @@ def restore_database(
     send_again = _fit(f"sqlite:///{copy}", before=before, after=node.data_dir)
     file = _sqlite_file(node)
     assert file is not None, "the kinds were compared before"
-    make_parents(file)
+    make_private_folder(file.parent)
     # The log of the old database first: it must never be taken for the new one's.
     for name in (f"{file.name}-wal", f"{file.name}-shm", file.name):
         placing.move_aside(file.with_name(name), DATABASE)
@@ -83,7 +83,7 @@ def _empty_postgresql(url: str, dump: Path) -> None:
         there = set(inspect(engine).get_table_names())
         if "alembic_version" not in there:
             return
-        make_parents(dump)
+        make_private_folder(dump.parent)
         dump_postgresql(url, dump)
         with engine.begin() as connection:
             for name in sorted(there & {*Table.metadata.tables, "alembic_version"}):

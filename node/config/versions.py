@@ -23,11 +23,13 @@ from pathlib import Path
 
 from node.config.files import FILES
 from node.domain.errors import SetupFault
-from node.durable import give_like, synchronise_folder, write_durably
-
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
-"""node.yaml may hold the password of the database."""
+from node.durable import (
+    PRIVATE_FOLDER,
+    give_like,
+    make_private_folder,
+    synchronise_folder,
+    write_durably,
+)
 
 _ABOUT = "version.json"
 _STATE = "state.json"
@@ -97,7 +99,7 @@ class VersionStore:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Keep other processes from applying at the same time."""
-        self._make_folder()
+        make_private_folder(self.folder)
         with (self.folder / "lock").open("a") as lock:
             give_like(lock.fileno(), self.folder)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -164,7 +166,7 @@ class VersionStore:
         }
         content = {**files, _ABOUT: json.dumps(about, indent=1, ensure_ascii=False).encode()}
         for name, data in content.items():
-            write_durably(fresh / name, data, mode=PRIVATE_FILE, like=self.folder)
+            write_durably(fresh / name, data, like=self.folder)
         give_like(fresh, self.folder)
         synchronise_folder(fresh)
         fresh.rename(self.folder / f"{number:04}")
@@ -189,7 +191,7 @@ class VersionStore:
         self._write_state(state)
 
     def _write_state(self, state: Mapping[str, int]) -> None:
-        write_durably(self.folder / _STATE, json.dumps(state).encode(), mode=PRIVATE_FILE)
+        write_durably(self.folder / _STATE, json.dumps(state).encode())
 
     def discard_unfinished(self) -> None:
         """Remove versions that a crash left half written; inside ``changing``."""
@@ -209,11 +211,6 @@ class VersionStore:
     def _named(self, key: str) -> Version | None:
         number = self._state().get(key)
         return None if number is None else self.get(number)
-
-    def _make_folder(self) -> None:
-        if not self.folder.is_dir():
-            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True)
-            give_like(self.folder, self.folder.parent)
 
 
 def write_back(version: Version, config_dir: Path) -> None:

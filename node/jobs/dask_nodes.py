@@ -22,6 +22,7 @@ from uuid import uuid4
 import structlog
 
 from node.domain.errors import TryLater
+from node.durable import make_private_folder
 from node.jobs.dask_quiet import quieten_dask, without_unbounded
 
 if TYPE_CHECKING:  # at run time it is imported late: it takes a second and much memory
@@ -102,7 +103,7 @@ def run_worker(
     quieten_dask()
     if warm_up is not None:
         warm_up()
-    local_directory.mkdir(parents=True, exist_ok=True)
+    make_private_folder(local_directory)
     worker = _WorkerLoop(scheduler_address, local_directory, name, threads, host)
     asyncio.run(worker.serve(drain_s))
     log.info("worker.stopped", name=name)
@@ -117,7 +118,7 @@ async def _serve_scheduler(address_file: Path, host: str) -> None:
             raise
         log.warning("scheduler.port_taken", reason=str(error.__cause__))
         scheduler = await _open_scheduler(host, 0)
-    address_file.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(address_file.parent)
     fresh = address_file.with_name(f".{address_file.name}")
     fresh.write_text(f"{scheduler.address}\n")
     fresh.replace(address_file)

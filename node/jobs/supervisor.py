@@ -16,6 +16,7 @@ from types import FrameType
 import structlog
 
 from node.domain.errors import SetupFault
+from node.durable import make_private_folder
 from node.jobs.backoff import Backoff
 
 log = structlog.get_logger()
@@ -108,7 +109,7 @@ class Supervisor:
         SetupFault
             Another node runs on the same directory.
         """
-        self._run_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._run_dir)
         with (
             hold_lock(self._run_dir / "supervisor.lock"),
             _on_signals(self._ask_to_stop, self._hung_up.set if self._on_hangup else None),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from node.domain.errors import SetupFault, TryLater
+from node.durable import make_private_file, make_private_folder
 from node.storage.clock import utc_now
 from node.storage.migrate import upgrade_schema
 
@@ -116,7 +117,8 @@ def _sqlite_engine(url: str) -> Engine:
     database = make_url(url).database
     if not database or database == ":memory:":
         raise SetupFault("database_url: SQLite needs a file, processes share it")
-    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(Path(database).parent)
+    make_private_file(Path(database))
     engine = create_engine(
         url,
         json_serializer=_dump_json,

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from node.domain.errors import SetupFault
+from node.durable import make_private_file
 
 MIGRATIONS_DIR = Path(__file__).with_name("migrations")
 ADVISORY_LOCK = 0x4F6E636F  # "Onco": any number that no other program on the server takes
@@ -77,7 +78,9 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
     database = engine.url.database
     assert database, "an SQLite database without a file was refused before"
     # A file lock, since switching a new database to WAL ignores SQLite's busy timeout.
-    with Path(f"{database}.lock").open("w") as lock:
+    place = Path(f"{database}.lock")
+    make_private_file(place)
+    with place.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with engine.begin() as connection:
             yield connection

@@ -22,10 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from node.domain.errors import InputRejected, Problem
-from node.durable import give_like, synchronise_folder
+from node.durable import PRIVATE_FILE, give_like, make_private_folder, synchronise_folder
 
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
 OBJECT_SUFFIX = ".dcm"
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -144,7 +142,7 @@ class Spool:
             self.incoming, self.objects, self.quarantine_dir, self.results, self.feedback,
             self.trash,
         ):  # fmt: skip
-            _make_durable_folder(folder)
+            make_private_folder(folder)
 
     def begin(self) -> IncomingFile:
         """Open a temp file for an object that arrives."""
@@ -288,7 +286,7 @@ class Spool:
         if not _JOB_ID.fullmatch(job_id):
             raise ValueError(f"job id {job_id!r} cannot be a folder name")
         folder = self.results / job_id
-        _make_durable_folder(folder)
+        make_private_folder(folder)
         return folder
 
     def make_durable(self, folder: Path) -> None:
@@ -315,16 +313,5 @@ def _rename(source: Path, place: Path) -> None:
     try:
         source.replace(place)
     except FileNotFoundError:  # first object of its series, or the study was just purged
-        _make_durable_folder(place.parent)
+        make_private_folder(place.parent)
         source.replace(place)
-
-
-def _make_durable_folder(folder: Path) -> None:
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-        give_like(path, path.parent)
-        synchronise_folder(path.parent)

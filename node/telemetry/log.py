@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import structlog
 
 from node.config.settings import LogSettings
+from node.durable import make_private_folder
 from node.telemetry.withhold import (
     describe_error,
     describe_warning,
@@ -53,7 +54,6 @@ OWN_LOGGERS = ("node", "__main__")
 
 
 MEGABYTE = 1 << 20
-PRIVATE_FOLDER = 0o700
 PRIVATE_FILE_MASK = 0o077
 
 
@@ -135,7 +135,7 @@ def _render(settings: LogSettings, *, colors: bool) -> list[structlog.typing.Pro
 
 
 def _open_file(folder: Path, process: str, settings: LogSettings) -> logging.Handler:
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    make_private_folder(folder)
     return _PrivateFile(
         folder / f"{process}.log",
         maxBytes=settings.file_mb * MEGABYTE,

@@ -1,4 +1,4 @@
-"""What root's commands write in the node's folders belongs to the node's user."""
+"""Files of the node are for its user only, whoever runs the command that makes them."""
 
 import os
 from datetime import UTC, datetime
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from node.bootstrap.parts import Parts
+from node.config.settings import NodeSettings, Settings
 from node.config.versions import VersionStore, write_back
 from node.durable import write_durably
 from node.storage.spool import Spool
@@ -14,12 +16,12 @@ from node.telemetry.audit.chain import AuditChain
 NODE_USER = (12345, 12346)
 AT = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A folder of the node's user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
     folder = tmp_path / "data"
     folder.mkdir()
     os.chown(folder, *NODE_USER)
@@ -91,3 +93,24 @@ def test_a_file_is_given_before_it_gets_its_name(
     monkeypatch.setattr(Path, "replace", look)
     write_durably(data_dir / "state.json", b"{}", mode=0o600)
     assert seen == [NODE_USER]
+
+
+def test_the_data_directory_and_its_database_are_for_their_owner_only(tmp_path: Path) -> None:
+    """Whatever the umask of whoever starts the node by hand."""
+    before = os.umask(0o022)
+    try:
+        parts = Parts(settings=Settings(node=NodeSettings(data_dir=tmp_path / "a" / "data")))
+        parts.engine.dispose()
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "a").rglob("*")}
+    assert modes[tmp_path / "a/data/onconode.db"] == 0o600
+    assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_a_database_that_root_makes_first_is_the_nodes_users(data_dir: Path) -> None:
+    parts = Parts(settings=Settings(node=NodeSettings(data_dir=data_dir)))
+    with parts.engine.connect():
+        assert "onconode.db-wal" in owners(data_dir)
+        assert set(owners(data_dir).values()) == {NODE_USER}
+    parts.engine.dispose()

@@ -18,6 +18,7 @@ from node.config.advice import list_warnings
 from node.config.settings import DeliverSettings, NodeSettings, Peer, Settings
 from node.deliver.c_echo import echo
 from node.domain.errors import Problem, SetupFault, TryLater
+from node.durable import make_private_folder
 from node.jobs.supervisor import is_held
 from node.storage.database import open_as_it_is, sqlite_url
 from node.storage.migrate import known_schemas, newest_schema, schema_of
@@ -56,7 +57,7 @@ def check_folders(node: NodeSettings) -> Iterator[Line]:
     """Write a file into the data folder, and remove it."""
     tried = f"a file in {node.data_dir}"
     try:
-        node.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(node.data_dir)
         with tempfile.TemporaryFile(dir=node.data_dir) as file:
             file.write(b"doctor")
             file.flush()

@@ -22,6 +22,7 @@ from node.dicom.patient import read_identity
 from node.domain.errors import TryLater
 from node.domain.report import ModelIdentity
 from node.domain.study import Series
+from node.durable import make_private_folder
 from node.jobs.job import Job
 from node.jobs.rejected import rejected_among
 from node.query.dimse import DimseArchive
@@ -106,7 +107,7 @@ def look_in_archives(
 
 def _room_for_fetched(parts: Parts) -> "tempfile.TemporaryDirectory[str]":
     data_dir = parts.settings.node.data_dir
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data_dir)
     return tempfile.TemporaryDirectory(prefix="priors-", dir=data_dir, ignore_cleanup_errors=True)
 
 

@@ -28,13 +28,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from node.durable import give_like, synchronise_folder
+from node.durable import PRIVATE_FILE, give_like, make_private_folder, synchronise_folder
 
 FILE_NAME = re.compile(r"audit-(\d{6})\.jsonl")
 HEAD = "head.json"
 LOCK = "lock"
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
 TAIL_BYTES = 1 << 16
 NEWLINE = b"\n"
 
@@ -78,9 +76,7 @@ class AuditChain:
         OSError
             The record is not known to be on the disk.
         """
-        if not self.folder.is_dir():
-            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-            give_like(self.folder, self.folder.parent)
+        make_private_folder(self.folder)
         with lock_chain(self.folder, fcntl.LOCK_EX):
             path = self._current_file()
             last, torn = self._end_of(path)

@@ -25,9 +25,9 @@ import structlog
 
 from node.config.settings import AuditSettings
 from node.domain.errors import SetupFault
+from node.durable import PRIVATE_FILE
 from node.telemetry.audit.chain import (
     NEWLINE,
-    PRIVATE_FILE,
     list_files,
     open_record,
 )

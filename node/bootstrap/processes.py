@@ -94,6 +94,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
     from node.bootstrap.hearing import Hearing
     from node.bootstrap.proving import proof_rounds
     from node.bootstrap.purging import Cleaner, purge
+    from node.bootstrap.refusing import UntoldRejections
     from node.bootstrap.standing_in import ladder_of
     from node.deliver.outbox import DeliveryCounts, deliver_batch
     from node.jobs.dispatcher import Dispatcher, delivery_owner
@@ -133,6 +134,7 @@ def run_dispatcher(parts: Parts, config_dir: Path) -> None:  # noqa: ARG001 - al
             "anchor": partial(note_audit_anchor, parts),
             "hear": Hearing(parts).tick,
             "ask-feedback": FeedbackAsker(parts).tick,
+            "tell-rejected": UntoldRejections(parts).tick,
         },
     ).run()
 

@@ -16,11 +16,10 @@ from node.bootstrap.configuring import version_store
 from node.bootstrap.following import ConfigFollower
 from node.bootstrap.lease import LeaseKeeper, LeaseLost
 from node.bootstrap.parts import Parts
-from node.bootstrap.planning import NotEvaluable, Wanted
 from node.bootstrap.pointing import find_prompts, sources_of
 from node.bootstrap.priors.looking import look_in_archives
 from node.bootstrap.readers import readers_of
-from node.bootstrap.refusing import tell_not_evaluable
+from node.bootstrap.refusing import tell_of_rejected
 from node.config.load import load_settings
 from node.deliver.addressees import addressees, messages_for
 from node.domain.errors import InputRejected, Problem, SetupFault
@@ -120,20 +119,7 @@ def run_job(job_id: str, owner: str) -> None:
                 tell_tampering(_trail(), error)
             job = record_failure(parts.ledger, job_id, owner, error)
             if isinstance(error, InputRejected):
-                _tell_not_evaluable(parts, job, error)
-
-
-def _tell_not_evaluable(parts: Parts, job: Job, error: InputRejected) -> None:
-    rule = next((rule for rule in parts.settings.routing if rule.name == job.rule), None)
-    if rule is None:
-        return
-    instances = tuple(
-        item.instance
-        for item in parts.store.received_of(job.study_instance_uid)
-        if item.series_instance_uid in job.series_instance_uids
-    )
-    wanted = Wanted(rule=rule, instances=instances)
-    tell_not_evaluable(parts, job, NotEvaluable(error.problems, wanted))
+                tell_of_rejected(parts, job, error.problems)
 
 
 def _work(parts: Parts, job_id: str, owner: str, lease: LeaseKeeper, fetched: ExitStack) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from string import ascii_letters, digits
 from typing import Any
 
 import requests
@@ -31,6 +32,8 @@ from node.domain.errors import SetupFault
 
 FHIR_JSON = "application/fhir+json"
 WORDS = "abcdefghijklmnopqrstuvwxyz-"
+PATH = f"{ascii_letters}{digits}.[]()_-"
+"""What FHIRPath of an element is made of; what else stands there may be a value."""
 
 
 def send_bundles(
@@ -142,8 +145,9 @@ def _issues(answers: list[requests.Response]) -> str:
     try:
         issues = answers[-1].json()["issue"]
         told = {str(issue["code"]) for issue in issues}
-        places = {str(each) for issue in issues for each in issue.get("expression", ())}
+        said = {str(each) for issue in issues for each in issue.get("expression", ())}
     except DAMAGED:
         return ""
+    places = {each for each in said if set(each) <= set(PATH)}
     codes = sorted(each for each in told if set(each) <= set(WORDS))
     return f": {', '.join([*codes, *sorted(each[:60] for each in places)[:3]])}"

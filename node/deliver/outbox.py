@@ -14,6 +14,7 @@ from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.calling import OnNegotiated
 from node.deliver.ladder import CLASS_OF_FORM, Ladder
 from node.domain.errors import SetupFault, TryLater
+from node.jobs.failure import describe_bug
 from node.jobs.job import Delivery
 from node.jobs.outbox import DOCUMENTS
 
@@ -122,8 +123,14 @@ class _Batch:
     def prepare(self, peer: Peer) -> None:
         """Put other forms in the place of what the settings of the peer do not want."""
         for delivery in list(self.waiting.values()):
-            if self.ladder is not None and delivery.path in self.waiting:
+            if self.ladder is None or delivery.path not in self.waiting:
+                continue
+            try:
                 self._drop(self.ladder.prepare(delivery, peer))
+            except (TryLater, SetupFault) as later:
+                self._fail(delivery, str(later), retry=True)
+            except Exception as bug:  # noqa: BLE001 - one result must not keep the others here
+                self._fail(delivery, self._trip(delivery, bug), retry=True)
 
     def is_wanted(self, path: Path) -> bool:
         """Tell whether an object is to be sent now; marks it where it is put off."""
@@ -152,6 +159,8 @@ class _Batch:
                 detail, retry = f"{detail}; its stand-in cannot be made now: {later}", True
             except SetupFault as fault:
                 detail = f"{detail}; its stand-in cannot be made: {fault}"
+            except Exception as bug:  # noqa: BLE001 - nor what the peer refused
+                detail, retry = f"{detail}; {self._trip(delivery, bug)}", True
             else:
                 if replaced:
                     self._drop(replaced)
@@ -162,6 +171,12 @@ class _Batch:
         """Mark all that is not decided."""
         for delivery in list(self.waiting.values()):
             self._fail(delivery, detail, retry=retry)
+
+    @staticmethod
+    def _trip(delivery: Delivery, bug: Exception) -> str:
+        told = f"its stand-in cannot be made: {describe_bug(bug)}"
+        log.error("delivery.tripped", job_id=delivery.job_id, kind=delivery.kind, error=told)
+        return told
 
     def _fail(self, delivery: Delivery, detail: str, *, retry: bool) -> None:
         self.ledger.delivery_failed(delivery.delivery_id, self.owner, error=detail, retry=retry)

@@ -11,6 +11,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 """What no text may have (PS3.5 6.1.3: TAB, LF, FF and CR may be); PostgreSQL takes no NUL."""
 
 
+def as_stored(text: str) -> str:
+    """Return a text as every database takes it: no control characters, no halves of a character."""
+    return _CONTROL.sub("", text.encode("utf-8", "replace").decode())
+
+
 def as_text(value: Any) -> str:
     r"""Return a value as text: several values parted by ``\``, none and data sets as an empty text.
 

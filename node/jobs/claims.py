@@ -15,6 +15,7 @@ from numpy.random import Generator
 from sqlalchemy import ColumnElement, Engine, Select, select
 from sqlalchemy.orm import Session
 
+from node.dicom.text import as_stored
 from node.domain.errors import Problem
 from node.domain.report import Evidence
 from node.jobs.backoff import Backoff
@@ -253,7 +254,7 @@ class Claims(Commitments):
             row = _held(session, job_id, owner)
             if row is None:
                 return job_of(locked_job(session, job_id))
-            row.error = error
+            row.error = as_stored(error)
             row.problems = [asdict(problem) for problem in problems]
             if event is JobEvent.TRY_AGAIN and row.attempts >= self._maximum_claims:
                 event = JobEvent.GIVE_UP
@@ -281,7 +282,9 @@ class Claims(Commitments):
                 stage = f"in stage {row.stage}" if row.stage else "before its first stage"
                 row.error = f"its worker was lost {stage}, after {after_s:.0f} s: {reason}"
                 row.not_before = now
-                is_last = row.attempts >= self._maximum_claims
+                if not row.stage:  # no worker has begun it: restarts must not use its claims up
+                    row.attempts -= 1
+                is_last = bool(row.stage) and row.attempts >= self._maximum_claims
                 event = JobEvent.GIVE_UP if is_last else JobEvent.LAPSE
                 move(session, row, event, at=now, detail=row.error)
             return len(rows)

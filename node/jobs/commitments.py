@@ -138,7 +138,7 @@ class Commitments(Proofs):
                 if uid in report.committed:
                     detail = f"committed by transaction {report.transaction_uid}"
                     self._prove(session, row, proof, DeliveryEvent.COMMIT, detail, at=now)
-                elif uid in report.failed and _is_asked(row, proof, report.transaction_uid):
+                elif uid in report.failed and _is_latest(row, proof, report.transaction_uid):
                     self._answer_failure(session, row, proof, report.failed[uid], at=now)
             return True
 
@@ -282,14 +282,22 @@ def _due(states: Iterable[str], now: datetime) -> tuple[ColumnElement[bool], ...
     return CommitmentRow.state.in_(list(states)), CommitmentRow.due_at <= now
 
 
-def _is_asked(row: DeliveryRow, proof: CommitmentRow, transaction_uid: str) -> bool:
-    """Tell whether a transaction is the latest about what the destination has accepted."""
-    open_states = (CommitmentState.ASKED, CommitmentState.OVERDUE)
+def _is_latest(row: DeliveryRow, proof: CommitmentRow, transaction_uid: str) -> bool:
+    """Tell whether a transaction is the latest about what the destination has accepted.
+
+    Also where it was closed unproven meanwhile: some archives answer at night.
+    """
     return (
         row.state == DeliveryState.ACCEPTED
-        and proof.state in open_states
+        and proof.state != CommitmentState.WANTED
         and proof.transaction_uid == transaction_uid
     )
+
+
+def _is_asked(row: DeliveryRow, proof: CommitmentRow, transaction_uid: str) -> bool:
+    """Tell the same of a transaction whose answer is still awaited."""
+    open_states = (CommitmentState.ASKED, CommitmentState.OVERDUE)
+    return _is_latest(row, proof, transaction_uid) and proof.state in open_states
 
 
 def _locked_pairs(

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from node.dicom.text import as_stored
 from node.domain.report import Evidence
 from node.jobs.delivery_state import DeliveryEvent, advance_delivery
 from node.jobs.job import IN_PEER, DeliveryState
@@ -65,10 +66,15 @@ def lock_delivery(session: Session, delivery_id: int) -> DeliveryRow:
 
 def jobs_waiting_for(session: Session, delivery_id: int) -> Sequence[JobRow]:
     """Return the jobs that have objects sent and wait for a delivery, locked."""
+    return [job for job in linked_jobs(session, delivery_id) if job.state in SENDS]
+
+
+def linked_jobs(session: Session, delivery_id: int) -> Sequence[JobRow]:
+    """Return the jobs that made what is delivered, in whatever state, locked."""
     query = (
         select(JobRow)
         .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
-        .where(JobDeliveryRow.delivery_id == delivery_id, JobRow.state.in_(SENDS))
+        .where(JobDeliveryRow.delivery_id == delivery_id)
         .order_by(JobRow.job_id)
         .with_for_update(of=JobRow)
     )
@@ -137,7 +143,7 @@ def release(row: DeliveryRow, event: DeliveryEvent | None, *, error: str, at: da
     """Advance a delivery, or leave it where it is, and let go of its lease."""
     if event is not None:
         row.state = advance_delivery(DeliveryState(row.state), event).value
-    row.error = error
+    row.error = as_stored(error)
     row.lease_owner = ""
     row.lease_until = None
     row.updated_at = at

@@ -126,8 +126,10 @@ class Dispatcher:
         self._ledger.settle_sending()
 
     def _renew(self) -> None:
-        self._running.renew_waiting()
-        self._sending.renew()
+        try:
+            self._sending.renew()
+        finally:
+            self._running.renew_waiting()
 
     def _purge_old(self) -> None:
         assert self._purge is not None, "the clock is only set where there is something to call"

@@ -80,6 +80,11 @@ def _of(disposal: Disposal) -> Select[JobRow]:
     )
 
 
+def has_unsettled_delivery(job_id: str) -> Select[bool]:
+    """Ask the same of one job; see ``removable_jobs``."""
+    return select(exists().where(JobRow.job_id == job_id, _has_unsettled_delivery()))
+
+
 def _has_unsettled_delivery() -> ColumnElement[bool]:
     """Whether an object of a job may be nowhere but here; a cancelled sending counts as settled."""
     awaits_proof = (

@@ -17,6 +17,7 @@ from node.domain.intake import DocumentRef, Intake
 from node.domain.priority import Priority, place_in_queue
 from node.domain.report import EvidenceKind
 from node.jobs.claims import Claims, summarize
+from node.jobs.finished import has_unsettled_delivery
 from node.jobs.job import IN_PEER, Job, JobEventRow
 from node.jobs.rejected import reason_of_rejection
 from node.jobs.rows import event_of_line, job_of, last_event, locked_job, move, note
@@ -253,6 +254,8 @@ class Ledger(Claims):
                 raise ValueError(f"job {job_id} has changed meanwhile")
             if job.state not in FINISHED:
                 raise ValueError(f"job {job_id} is {job.state}, it cannot be forgotten")
+            if unchanged_since is not None and session.scalar(has_unsettled_delivery(job_id)):
+                raise ValueError(f"job {job_id} has something to be sent meanwhile")
             for table in (JobEventLine, JobDeliveryRow):
                 session.execute(delete(table).where(table.job_id == job_id))
             for row in session.scalars(select(DeliveryRow).where(DeliveryRow.job_id == job_id)):

@@ -89,7 +89,7 @@ class Outbox:
     def claim_deliveries(
         self, owner: str, *, limit: int = 100, destination: str | None = None
     ) -> list[Delivery]:
-        """Lease due deliveries; each claim counts as an attempt.
+        """Lease due deliveries; each claim counts as an attempt, beyond the last it is given up.
 
         They are ordered by destination, and then as the queue of jobs is: the urgent first.
         """
@@ -109,11 +109,19 @@ class Outbox:
         query = query.order_by(DeliveryRow.destination, place, DeliveryRow.delivery_id).limit(limit)
         with writing(self._engine) as session:
             rows = session.scalars(query.with_for_update(skip_locked=True, of=DeliveryRow)).all()
+            claimed = []
             for row in rows:
+                if row.attempts >= self._maximum_attempts:
+                    # it never failed by itself: whoever sent it was lost each time. Its jobs are
+                    # locked before deliveries, so they are settled at the next tick
+                    error = f"given up: {row.attempts} sendings, and the last one never ended"
+                    release(row, DeliveryEvent.GIVE_UP, error=error, at=now)
+                    continue
                 row.attempts += 1
                 row.lease_owner = owner
                 row.lease_until = now + self._lease
-            return [delivery_of(row) for row in rows]
+                claimed.append(delivery_of(row))
+            return claimed
 
     def renew_deliveries(self, owner: str, delivery_ids: Iterable[int]) -> int:
         """Prolong the leases of deliveries under way; return how many are still held."""
@@ -185,15 +193,20 @@ class Outbox:
             return [delivery_of(row) for row in self._linked(session, job_id)]
 
     def release_deliveries(self, owner: str) -> int:
-        """Make the leased deliveries of an owner that is known to be gone due at once."""
-        statement = (
-            update(DeliveryRow)
-            .where(*_held_by(owner))
-            .values(lease_owner="", lease_until=None)
-            .returning(DeliveryRow.delivery_id)
-        )
+        """Make the leased deliveries of an owner that is known to be gone due.
+
+        At once, or after a back-off where it is not the first time: one of them may be what ends
+        the owner, and what is behind them must have its turn.
+        """
+        now = self._now()
+        query = select(DeliveryRow).where(*_held_by(owner)).with_for_update()
         with writing(self._engine) as session:
-            return len(session.scalars(statement).all())
+            rows = session.scalars(query).all()
+            for row in rows:
+                row.lease_owner, row.lease_until = "", None
+                if row.attempts > 1:
+                    row.not_before = now + self._backoff.delay(row.attempts, self._generator)
+            return len(rows)
 
     def settle_sending(self) -> int:
         """Conclude every job whose deliveries are all decided; return how many there were."""

@@ -135,6 +135,7 @@ class Proofs(StandIns):
             self._give_up(session, row, proof, f"lost, and its file is gone: {detail}", at=at)
             return
         proof.state = CommitmentState.CLOSED.value
+        proof.transaction_uid = ""  # what is said of this sending says nothing of the next
         proof.detail = detail
         row.attempts = 0
         row.not_before = at + self._backoff.delay(proof.losses, self._generator)
@@ -148,6 +149,7 @@ class Proofs(StandIns):
     ) -> None:
         """Put a delivery with the dead letters, and its jobs with the failed ones."""
         proof.state = CommitmentState.CLOSED.value
+        proof.transaction_uid = ""
         proof.losses = 0  # a person who has it sent again begins anew
         proof.detail = detail
         release(row, DeliveryEvent.GIVE_UP, error=detail, at=at)
@@ -162,6 +164,7 @@ class Proofs(StandIns):
             proof = session.get(CommitmentRow, row.delivery_id, with_for_update=True)
             if proof is not None:
                 proof.state = CommitmentState.CLOSED.value
+                proof.transaction_uid = ""
                 proof.losses = 0  # as when a person has it sent again that was given up
             reopen(row, at=at)
         for job in jobs:

@@ -8,6 +8,7 @@ import structlog
 
 from node.domain.errors import TryLater
 from node.jobs.engine import Engine, Execution, Progress
+from node.jobs.job import Job
 from node.jobs.ledger import Ledger
 
 log = structlog.get_logger()
@@ -70,8 +71,8 @@ class RunningJobs:
     def renew_waiting(self) -> None:
         """Prolong the leases of jobs that no worker has begun."""
         for flight in list(self._in_flight):
-            job = self._ledger.get(flight.job_id)
-            if job.lease_owner == flight.token and not job.stage:
+            job = self._find(flight)
+            if job is not None and job.lease_owner == flight.token and not job.stage:
                 self._ledger.renew(flight.job_id, flight.token)
 
     def release_waiting(self) -> int:
@@ -101,13 +102,20 @@ class RunningJobs:
             )
             self._in_flight.append(flight)
 
+    def _find(self, flight: _InFlight) -> Job | None:
+        try:
+            return self._ledger.get(flight.job_id)
+        except KeyError:
+            return None
+
     def _watch(self, flight: _InFlight) -> bool:
         """Look after one job; tell whether it is still in flight."""
         # In this order: a task writes its verdict and then ends. Asked the other way round, one
         # that ends in between would look as if it had ended without.
         progress = flight.execution.progress()
-        job = self._ledger.get(flight.job_id)
-        if job.lease_owner != flight.token:  # concluded, cancelled or handed to another
+        job = self._find(flight)
+        # concluded, and removed since, or cancelled, or handed to another
+        if job is None or job.lease_owner != flight.token:
             flight.execution.cancel()
             return False
         if progress is Progress.LOST:

@@ -58,6 +58,8 @@ class SendingBatches:
             for destination, batch in self._under_way.items()
             if not batch.future.done()
         }
+        # before anything may fail: what is not in this book is not renewed, and sent twice
+        self._under_way = under_way
         for destination in self._outbox.due_destinations():
             if destination in under_way or len(under_way) >= self._threads:
                 continue
@@ -70,7 +72,6 @@ class SendingBatches:
                     future=self._pool.submit(survive, f"deliver to {destination}", send),
                     delivery_ids=tuple(delivery.delivery_id for delivery in deliveries),
                 )
-        self._under_way = under_way
 
     def renew(self) -> None:
         """Prolong the leases of the batches under way."""

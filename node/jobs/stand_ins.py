@@ -6,7 +6,13 @@ import structlog
 from sqlalchemy import select
 
 from node.domain.report import Evidence
-from node.jobs.delivery_rows import jobs_waiting_for, link_delivery, lock_delivery, release
+from node.jobs.delivery_rows import (
+    jobs_waiting_for,
+    link_delivery,
+    linked_jobs,
+    lock_delivery,
+    release,
+)
 from node.jobs.delivery_state import DeliveryEvent
 from node.jobs.job import DeliveryState
 from node.jobs.outbox import Outbox
@@ -49,7 +55,9 @@ class StandIns(Outbox):
                 log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
                 return False
             release(row, DeliveryEvent.REPLACE, error=error, at=now)
-            for job in jobs:
+            # also a job that was cancelled meanwhile: tried again it makes the same object, finds
+            # it replaced, and then what stands in for it must be there
+            for job in linked_jobs(session, delivery_id):
                 for item in evidence:
                     link_delivery(session, job, row.destination, item, at=now, stands_for=row)
             self._settle(session, jobs, at=now)
@@ -103,7 +111,7 @@ class StandIns(Outbox):
         """Have further objects sent beside one, to the same destination and for the same jobs."""
         now = self._now()
         with writing(self._engine) as session:
-            jobs = jobs_waiting_for(session, delivery_id)
+            jobs = linked_jobs(session, delivery_id)
             row = lock_delivery(session, delivery_id)
             for job in jobs:
                 for item in evidence:

@@ -288,6 +288,24 @@ def test_what_cannot_be_proven_fails_only_where_proof_is_required(
     assert ledger.destinations_to_prove() == []
 
 
+def test_a_loss_that_is_told_at_night_counts_though_nobody_waited_any_more(
+    ledger: Ledger, clock: StoppedClock, tmp_path: Path
+) -> None:
+    job = deliver(ledger, tmp_path, "2.25.1")
+    uid = ask(ledger, clock)
+    clock.pass_seconds(HOUR_S + 1)
+    (overdue,) = ledger.claim_overdue("pacs")
+    ledger.delivery_unproven(overdue.delivery_id, detail="the query does not tell")
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+    night = CommitmentReport(transaction_uid=uid, failed={"2.25.1": NO_SUCH_OBJECT_INSTANCE})
+    ledger.record_report(night)
+    assert ledger.get(job.job_id).state is JobState.SENDING
+    clock.pass_seconds(60)
+    assert accept_all(ledger) == ["2.25.1"]
+    ledger.record_report(night)  # heard again, it says nothing of the new sending
+    assert ledger.get(job.job_id).state is JobState.DELIVERED
+
+
 @pytest.mark.parametrize(
     ("reason", "state"),
     [(CLASS_INSTANCE_CONFLICT, JobState.FAILED), (SOP_CLASS_NOT_SUPPORTED, JobState.DELIVERED)],

@@ -160,6 +160,32 @@ def test_deliveries_of_a_dead_owner_are_released_at_once(ledger: Ledger) -> None
     assert len(ledger.claim_deliveries("d")) == 1
 
 
+def test_what_ends_its_sender_each_time_is_given_up_and_lets_others_pass(
+    ledger: Ledger, clock: StoppedClock
+) -> None:
+    job = send_job(ledger, "2.25.1")
+    waits_s = []
+    for _ in range(3):
+        while not ledger.claim_deliveries("gone"):
+            clock.pass_seconds(1)
+            waits_s.append(1)
+        ledger.release_deliveries("gone")  # the sender died, and its successor cleans up
+    assert sum(waits_s) >= 10  # the first time at once, then with a back-off
+    clock.pass_seconds(60)
+    assert ledger.claim_deliveries("d") == []
+    assert ledger.settle_sending() == 1
+    failed = ledger.get(job.job_id)
+    assert failed.state is JobState.FAILED
+    assert "the last one never ended" in failed.error
+
+
+def test_an_error_of_any_text_can_be_kept(ledger: Ledger) -> None:
+    job = send_job(ledger, "2.25.1")
+    (delivery,) = ledger.claim_deliveries("d")
+    ledger.delivery_failed(delivery.delivery_id, "d", error="a\x00b\ud800c", retry=False)
+    assert ledger.get(job.job_id).error == "pacs: ab?c"
+
+
 def test_a_cancelled_job_sends_nothing_more(ledger: Ledger) -> None:
     job = send_job(ledger, "2.25.1")
     ledger.cancel(job.job_id)
@@ -287,6 +313,22 @@ def test_replaced_object_is_not_sent_and_its_stand_in_is(ledger: Ledger) -> None
     assert ledger.get(job.job_id).state is JobState.DELIVERED
     states = {item.sop_instance_uid: item.state for item in ledger.deliveries(job.job_id)}
     assert states == {"2.25.1": DeliveryState.REPLACED, "2.25.2": DeliveryState.ACCEPTED}
+
+
+def test_an_object_that_falls_while_its_job_is_cancelled_is_not_lost_to_the_next_try(
+    ledger: Ledger,
+) -> None:
+    """Results have their UIDs from their content: tried again they are the same objects."""
+    job = send_job(ledger, "2.25.1")
+    (first,) = ledger.claim_deliveries("d")
+    ledger.cancel(job.job_id)
+    ledger.delivery_replaced(first.delivery_id, "d", error="refused", evidence=[stand_in("2.25.2")])
+    assert ledger.claim_deliveries("d") == []
+    ledger.retry(job.job_id)
+    ledger.claim("again")
+    assert finish(ledger, job, "2.25.1").state is JobState.SENDING
+    (second,) = ledger.claim_deliveries("d")
+    assert second.sop_instance_uid == "2.25.2"
 
 
 def test_object_replaced_by_nothing_ends_its_job(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """A study that a rule wants and that cannot be evaluated: the archive is told why, by a report."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from factories_arrival import receive
 from pydicom import Dataset, dcmread
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
-from node.bootstrap import task
 from node.bootstrap.assembling import Assembler
 from node.bootstrap.parts import Parts
+from node.bootstrap.refusing import UntoldRejections, tell_of_rejected
 from node.bootstrap.standing_in import ladder_of
 from node.config.settings import (
     AssembleSettings,
@@ -22,11 +23,12 @@ from node.config.settings import (
     Settings,
 )
 from node.deliver.outbox import deliver_batch
-from node.domain.errors import InputRejected, Problem
+from node.domain.errors import Problem, TryLater
 from node.emulate.archive import Archive, Faults
 from node.emulate.phantom import Flaw, write_case
 from node.jobs.job import DeliveryState, Job
 from node.jobs.state import JobState
+from node.storage.clock import utc_now
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 QUICK = DeliverSettings(acse_timeout_s=5, dimse_timeout_s=5)
@@ -166,7 +168,7 @@ def test_a_worker_that_rejects_a_job_tells_it_too(tmp_path: Path) -> None:
     assert claimed is not None
     problem = Problem(code="undecodable-pixels", found="x", expected="y", remedy="z", uid=uid)
     rejected = parts.ledger.reject(claimed.job_id, "worker", problems=[problem])
-    task._tell_not_evaluable(parts, rejected, InputRejected([problem]))
+    tell_of_rejected(parts, rejected, [problem])
     (delivery,) = parts.ledger.deliveries(claimed.job_id)
     told = dcmread(delivery.path)
     assert codes_of(told, "NOT_EVALUATED_BY") == ["Images that cannot be read"]
@@ -177,3 +179,36 @@ def test_a_worker_that_rejects_a_job_tells_it_too(tmp_path: Path) -> None:
     assert again is not None
     parts.ledger.finish(again.job_id, "worker", evidence=(), result={})
     assert parts.ledger.claim_deliveries("outbox") == []
+
+
+def test_a_worker_that_dies_between_rejecting_and_telling_costs_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a disk that is full just then."""
+    parts = make_parts(tmp_path)
+    uid = receive(parts, list(write_case("brain2", tmp_path / "study").paths))
+    Assembler(parts).tick()
+    claimed = parts.ledger.claim("worker")
+    assert claimed is not None
+    problem = Problem(code="undecodable-pixels", found="x", expected="y", remedy="z", uid=uid)
+    parts.ledger.reject(claimed.job_id, "worker", problems=[problem])
+    now = utc_now()
+    untold = UntoldRejections(parts, now=lambda: now)
+    assert untold.tick() == 0  # the worker may be about to tell
+    now += timedelta(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("node.bootstrap.refusing.keep_object", raise_try_later)
+        assert untold.tick() == 0
+    now += timedelta(minutes=2)
+    assert untold.tick() == 1
+    (delivery,) = parts.ledger.deliveries(claimed.job_id)
+    assert codes_of(dcmread(delivery.path), "NOT_EVALUATED_BY") == ["Images that cannot be read"]
+    job = parts.ledger.get(claimed.job_id)
+    with pytest.raises(ValueError, match="to be sent"):  # the clean-up looked before
+        parts.ledger.forget(job.job_id, unchanged_since=job.updated_at)
+    now += timedelta(minutes=2)
+    assert untold.tick() == 0
+
+
+def raise_try_later(*_: object) -> None:
+    raise TryLater("disk full")

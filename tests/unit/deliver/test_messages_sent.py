@@ -186,6 +186,7 @@ OUTCOME = json.dumps(
                    "expression": ["Observation.code"]}],
     }
 )  # fmt: skip
+ODD = json.dumps({"issue": [{"code": "value", "expression": ["\ud800", "Jane Doe", "a.b[0]"]}]})
 PARTLY = json.dumps({"resourceType": "Bundle", "type": "transaction-response", "entry": []})
 FHIR_JSON = "application/fhir+json"
 
@@ -194,6 +195,7 @@ FHIR_JSON = "application/fhir+json"
     ("answer", "retry", "words"),
     [
         ((422, FHIR_JSON, OUTCOME), False, "HTTP 422: required, Observation.code"),
+        ((422, FHIR_JSON, ODD), False, "HTTP 422: value, a.b[0]"),
         ((404, "text/html", "no such page"), True, "HTTP 404"),
         ((412, FHIR_JSON, "{}"), False, "HTTP 412"),
         ((409, FHIR_JSON, OUTCOME), True, "HTTP 409"),

@@ -189,6 +189,33 @@ def test_a_job_that_a_person_cancelled_leaves_the_engine(
     assert engine.executions[0].cancelled
 
 
+def test_a_job_that_was_removed_meanwhile_holds_up_no_other(
+    ledger: Ledger, engine: FakeEngine, running: RunningJobs
+) -> None:
+    """The clean-up may be faster than the next look."""
+    gone = add_job(ledger)
+    running.tick()
+    ledger.cancel(gone.job_id)
+    ledger.forget(gone.job_id)
+    running.renew_waiting()
+    job = add_job(ledger, 2)
+    running.tick()
+    assert engine.executions[0].cancelled
+    assert ledger.get(job.job_id).state is JobState.RUNNING
+
+
+def test_restarts_use_up_no_attempt_of_a_job_that_only_waited(
+    ledger: Ledger, engine: FakeEngine
+) -> None:
+    job = add_job(ledger)
+    for _ in range(5):  # of three attempts
+        RunningJobs(ledger, engine, owner="node", maximum=1).tick()
+        assert ledger.get(job.job_id).state is JobState.RUNNING
+        assert RunningJobs(ledger, engine, owner="node", maximum=1).release_waiting() == 1
+    after = ledger.get(job.job_id)
+    assert (after.state, after.attempts) == (JobState.QUEUED, 0)
+
+
 def test_a_job_that_no_worker_takes_is_put_back(ledger: Ledger, engine: FakeEngine) -> None:
     impatient = RunningJobs(ledger, engine, owner="node", maximum=1, start_limit_s=0)
     job = add_job(ledger)

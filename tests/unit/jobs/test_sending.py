@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from node.domain.report import Evidence, EvidenceKind
 from node.jobs.job import Delivery, DeliveryState
@@ -69,6 +70,37 @@ def test_a_hanging_destination_does_not_hold_up_another(ledger: Ledger) -> None:
     release.set()
     assert sending.close(timeout_s=WAIT_S)
     assert ledger.get(job_id).state is JobState.DELIVERED
+
+
+def test_a_database_that_fails_between_two_destinations_costs_no_lease(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_job(ledger, "first", "second")
+    begun, release = threading.Event(), threading.Event()
+
+    def deliver(deliveries: list[Delivery]) -> None:
+        begun.set()
+        assert release.wait(WAIT_S)
+
+    claim = ledger.claim_deliveries
+
+    def locked(owner: str, *, limit: int, destination: str) -> list[Delivery]:
+        if destination == "second":
+            raise OperationalError("SELECT", {}, Exception("database is locked"))
+        return claim(owner, limit=limit, destination=destination)
+
+    sending = SendingBatches(ledger, deliver, owner="node")
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "claim_deliveries", locked)
+        with pytest.raises(OperationalError):
+            sending.tick()
+    assert begun.wait(WAIT_S)
+    renewed: list[int] = []
+    monkeypatch.setattr(ledger, "renew_deliveries", lambda _, ids: renewed.extend(ids))
+    sending.renew()
+    assert len(renewed) == 1
+    assert not sending.close(timeout_s=0)  # it is waited for
+    release.set()
 
 
 def test_a_sender_that_breaks_leaves_its_deliveries_to_the_lease(ledger: Ledger) -> None:

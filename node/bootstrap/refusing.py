@@ -122,6 +122,8 @@ class UntoldRejections:
         self._settled &= {job.job_id for job in jobs}
         for job in jobs:
             age = now - job.updated_at
+            if not job.rule:  # it was rejected before there was one, and told of at once
+                continue
             if job.job_id in self._settled or not LOOK_EVERY <= age <= LATEST:
                 continue
             if ledger.deliveries(job.job_id) or tell_of_rejected(self._parts, job, job.problems):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -66,15 +66,17 @@ def lock_delivery(session: Session, delivery_id: int) -> DeliveryRow:
 
 def jobs_waiting_for(session: Session, delivery_id: int) -> Sequence[JobRow]:
     """Return the jobs that have objects sent and wait for a delivery, locked."""
-    return [job for job in linked_jobs(session, delivery_id) if job.state in SENDS]
+    return linked_jobs(session, delivery_id, JobRow.state.in_(SENDS))
 
 
-def linked_jobs(session: Session, delivery_id: int) -> Sequence[JobRow]:
+def linked_jobs(
+    session: Session, delivery_id: int, *conditions: ColumnElement[bool]
+) -> Sequence[JobRow]:
     """Return the jobs that made what is delivered, in whatever state, locked."""
     query = (
         select(JobRow)
         .join(JobDeliveryRow, JobDeliveryRow.job_id == JobRow.job_id)
-        .where(JobDeliveryRow.delivery_id == delivery_id)
+        .where(JobDeliveryRow.delivery_id == delivery_id, *conditions)
         .order_by(JobRow.job_id)
         .with_for_update(of=JobRow)
     )

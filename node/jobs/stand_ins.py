@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from node.domain.report import Evidence
 from node.jobs.delivery_rows import (
-    jobs_waiting_for,
     link_delivery,
     linked_jobs,
     lock_delivery,
@@ -49,7 +48,7 @@ class StandIns(Outbox):
         """
         now = self._now()
         with writing(self._engine) as session:
-            jobs = jobs_waiting_for(session, delivery_id)
+            jobs = linked_jobs(session, delivery_id)
             row = lock_delivery(session, delivery_id)
             if row.state != DeliveryState.PENDING or row.lease_owner not in ("", owner):
                 log.warning("delivery.lease_lost", delivery_id=delivery_id, owner=owner)
@@ -57,7 +56,7 @@ class StandIns(Outbox):
             release(row, DeliveryEvent.REPLACE, error=error, at=now)
             # also a job that was cancelled meanwhile: tried again it makes the same object, finds
             # it replaced, and then what stands in for it must be there
-            for job in linked_jobs(session, delivery_id):
+            for job in jobs:
                 for item in evidence:
                     link_delivery(session, job, row.destination, item, at=now, stands_for=row)
             self._settle(session, jobs, at=now)

@@ -238,7 +238,7 @@ class Claims(Commitments):
         condition = JobRow.lease_owner.startswith(prefix, autoescape=True)
         if only_unstarted:
             condition &= JobRow.stage == ""
-        return self._lapse(condition, reason="its owner is gone")
+        return self._lapse(condition, reason="its owner is gone", have_waited=only_unstarted)
 
     def _end_attempt(
         self,
@@ -267,10 +267,13 @@ class Claims(Commitments):
             move(session, row, event, at=now, detail=error)
             return job_of(row)
 
-    def _lapse(self, condition: ColumnElement[bool], *, reason: str) -> int:
+    def _lapse(
+        self, condition: ColumnElement[bool], *, reason: str, have_waited: bool = False
+    ) -> int:
         """Queue running jobs again, but give up those that outlived every attempt.
 
-        A job that kills its worker never fails by itself: only the count of claims ends it.
+        A job that kills its worker never fails by itself: only the count of claims ends it. One
+        that has only waited in the engine tried nothing: restarts must not use its claims up.
         """
         now = self._now()
         query = select(JobRow).where(JobRow.state == JobState.RUNNING.value, condition)
@@ -282,9 +285,8 @@ class Claims(Commitments):
                 stage = f"in stage {row.stage}" if row.stage else "before its first stage"
                 row.error = f"its worker was lost {stage}, after {after_s:.0f} s: {reason}"
                 row.not_before = now
-                if not row.stage:  # no worker has begun it: restarts must not use its claims up
-                    row.attempts -= 1
-                is_last = bool(row.stage) and row.attempts >= self._maximum_claims
+                row.attempts -= have_waited
+                is_last = row.attempts >= self._maximum_claims
                 event = JobEvent.GIVE_UP if is_last else JobEvent.LAPSE
                 move(session, row, event, at=now, detail=row.error)
             return len(rows)

@@ -1,7 +1,8 @@
 """The page over a node's own storage, asked as a browser would ask it."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import Message, Scope
 
 from node.bootstrap.parts import Parts
 from node.bootstrap.web_serving import open_services
@@ -93,6 +95,40 @@ class Browser(TestClient):
     def act(self, path: str, page: str = "/account", **form: str) -> httpx.Response:
         """Send a form with the token that stands on a page."""
         return self.post(path, data={"csrf_token": self.token_on(page), **form})
+
+    def break_off(
+        self, path: str, begun: bytes, headers: dict[str, str], *, hangs: bool = False
+    ) -> list[Message]:
+        """Send the beginning of a body, hang up or send no more; return what was answered."""
+        messages: Iterator[Message] = iter(
+            [
+                {"type": "http.request", "body": begun, "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+        )
+        answered: list[Message] = []
+
+        async def receive() -> Message:
+            message = next(messages)
+            if hangs and message["type"] == "http.disconnect":
+                await asyncio.Event().wait()
+            return message
+
+        async def send(message: Message) -> None:
+            answered.append(message)
+
+        request = self.build_request("POST", path, headers=headers)
+        scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "scheme": request.url.scheme,
+            "path": request.url.path,
+            "query_string": b"",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "client": ("192.0.2.7", 50000),
+        }
+        asyncio.run(self.app(scope, receive, send))
+        return answered
 
 
 def csrf_of(text: str) -> str:

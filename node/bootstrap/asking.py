@@ -1,6 +1,5 @@
 """Questions to peers, wired from the settings: for the dispatcher, for assembling, for people."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,12 +7,12 @@ from node.config.settings import Peer, Settings
 from node.deliver.c_store import SendOutcome, send_objects
 from node.deliver.proof import LookFor, Presence
 from node.domain.errors import SetupFault
-from node.durable import make_private_folder
 from node.jobs.job import Delivery
 from node.query.archives import open_archive
 from node.query.dimse import DimseArchive
 from node.query.found import Archive, Fetched, Wanted, count_instances
 from node.query.presence import look_for_deliveries
+from node.storage.scratch import scratch_folder
 
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -71,9 +70,8 @@ def fetch_to_node(
     archive = archive_of(settings, peer)
     if isinstance(archive, DimseArchive) and not by_get:
         return archive.move(wanted, destination_ae_title=settings.node.ae_title)
-    make_private_folder(settings.node.data_dir)
-    with tempfile.TemporaryDirectory(prefix="fetch-", dir=settings.node.data_dir) as folder:
-        fetched = archive.get(wanted, Path(folder))
+    with scratch_folder(settings.node.data_dir, "fetch") as folder:
+        fetched = archive.get(wanted, folder)
         if not fetched.paths:
             return Fetched(completed=0, failed=fetched.failed)
         # rules ask who sent a study: the archive did

@@ -16,6 +16,7 @@ from node.jobs.finished import Disposal, removable_jobs, studies_without_jobs
 from node.jobs.job import Job
 from node.storage.clock import utc_now
 from node.storage.removal import forget_quarantined, note_deletion, remove_study
+from node.storage.scratch import remove_abandoned
 from node.storage.usage import MEGABYTE, DiskMarks, DiskRoom
 from node.telemetry.audit.events import study_deleted
 from node.telemetry.audit.trail import AuditTrail
@@ -92,8 +93,10 @@ class Cleaner:
             return self._tidy()
 
     def _tidy(self) -> int:
-        disk = self._parts.settings.node.disk
-        count = 0
+        node = self._parts.settings.node
+        disk, count = node.disk, 0
+        if abandoned := remove_abandoned(node.data_dir):
+            log.warning("scratch.removed", folders=abandoned, reason="its process was killed")
         if disk.quarantine_mb:
             count = limit_quarantine(self._parts, disk.quarantine_mb * MEGABYTE)
         if not self._room.is_below_soft_mark():

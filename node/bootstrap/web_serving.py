@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 
 from node.bootstrap.asking import archive_of, fetch_to_node, hand_to_node
 from node.bootstrap.auditing import open_trail, share_of
@@ -22,6 +23,7 @@ from node.bootstrap.health import look_whether_ready
 from node.bootstrap.metrics import NodeCollector, living_processes
 from node.bootstrap.parts import Parts
 from node.bootstrap.purging import disk_room
+from node.bootstrap.web_connections import PunctualProtocol
 from node.config.settings import WebSettings
 from node.domain.errors import SetupFault
 from node.storage.accounts import AccountStore
@@ -109,7 +111,10 @@ class WebService:
     def _tidy(self, stopped: threading.Event) -> None:
         while True:
             times = session_times(self._web)
-            self._services.accounts.forget_ended(**times, failures=WINDOW)
+            try:
+                self._services.accounts.forget_ended(**times, failures=WINDOW)
+            except SQLAlchemyError as error:  # they are no sessions any more, whoever keeps them
+                log.warning("web.no_database", error=type(error).__name__)
             if stopped.wait(TIDY_EVERY_S):
                 return
 
@@ -131,6 +136,7 @@ def _configuration(web: WebSettings, app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # paths hold UIDs; what people do is in the audit trail
         server_header=False,
+        http=PunctualProtocol,
         proxy_headers=bool(web.trusted_proxies),
         forwarded_allow_ips=list(web.trusted_proxies),
         ssl_certfile=web.certificate_file or None,

@@ -74,8 +74,18 @@ def list_studies(
         of_state = select(JobRow.study_instance_uid).where(JobRow.state == job_state)
         query = query.where(StudyRow.study_instance_uid.in_(of_state))
     ordered = query.order_by(StudyRow.last_received_at.desc(), StudyRow.study_instance_uid)
+    return _lines_of(engine, ordered.limit(limit).offset(offset))
+
+
+def find_study(engine: Engine, study_instance_uid: str) -> StudyLine | None:
+    """Return the study of a UID; None if no file of it is here."""
+    query = select(StudyRow).where(StudyRow.study_instance_uid == study_instance_uid)
+    return next(iter(_lines_of(engine, query)), None)
+
+
+def _lines_of(engine: Engine, query: Select[Any]) -> list[StudyLine]:
     with reading(engine) as session:
-        rows = session.scalars(ordered.limit(limit).offset(offset)).all()
+        rows = session.scalars(query).all()
         uids = [row.study_instance_uid for row in rows]
         series: dict[str, list[Any]] = {each: [] for each in uids}
         grouped = (

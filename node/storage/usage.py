@@ -15,6 +15,7 @@ FOLDERS: Mapping[str, str] = {
     "quarantine": "quarantine",
     "incoming": "incoming",
     "trash": "trash",
+    "scratch": "scratch",
     "audit": "audit",
     "log": "log",
 }

@@ -24,13 +24,14 @@ language), ``language``, ``visitor`` (``name``, ``role``, ``may("operator")``), 
 ``3 min``), ``size`` (bytes).
 
 A form begins with ``<input type="hidden" name="csrf_token" value="{{ csrf_token }}">``; requests of
-htmx carry the token by themselves (``hx-headers`` of ``body``). An upload (multipart) must carry it
-as the header ``X-CSRF-Token``, which htmx does; the gate refuses a change without it before any
-code of a page runs.
+htmx carry the token by themselves (``hx-headers`` of ``body``). The gate refuses a change without
+it before any code of a page runs. It takes at most 64 KiB, and no multipart; a path that takes more
+stands in ``gate.UPLOADS``, counts what it takes, and gets the token as header ``X-CSRF-Token``.
 
 What a page has
 ---------------
 ``services_of(request)`` (ledger, spool, models ...; ``services.py``), ``visitor_of(request)``, and
-``auditing.py``: ``tell_viewed(request, study_uid)`` before a study is shown, ``tell_changed`` after
-something was done. ``PageFault(status, message)`` shows a page with a message.
+``auditing.py``: ``tell_viewed(request, study_uid)`` before a study is shown, ``tell_images_sent``
+where only pixels are, ``tell_changed`` after something was done. ``PageFault(status, message)``
+shows a page with a message.
 """

@@ -20,6 +20,7 @@ from node.web.faults import PageFault, fault_page
 from node.web.gate import Gate
 from node.web.headers import SecurityHeaders
 from node.web.logging_in import Doorkeeper
+from node.web.looks import Looks
 from node.web.pages import PAGES
 from node.web.rendering import STATIC
 from node.web.services import Services
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.doorkeeper = Doorkeeper(services.accounts)
     app.state.watch = Watch(services)
+    app.state.looks = Looks()
     app.state.is_stopping = lambda: False  # whoever serves it knows better
     app.state.navigation = tuple(entry for _, entry in PAGES if entry is not None)
     app.add_middleware(Gate, services=services)

@@ -7,6 +7,7 @@ from fastapi import Request
 from node.domain.code import Code
 from node.telemetry.audit import people
 from node.telemetry.audit.message import Action, Participant
+from node.web.looks import Looks
 from node.web.services import services_of
 from node.web.visitor import address_of, visitor_of
 
@@ -22,6 +23,13 @@ def tell_viewed(request: Request, study_instance_uid: str) -> None:
     trail = services.trail
     share = services.share(study_instance_uid)
     trail.record(people.study_viewed(trail.node, user=person_of(request), study=share))
+    _looks_of(request).note(visitor_of(request).name, study_instance_uid)
+
+
+def tell_images_sent(request: Request, study_instance_uid: str) -> None:
+    """The user gets pixels or outlines of a study: a look, where none is known of."""
+    if not _looks_of(request).goes_on(visitor_of(request).name, study_instance_uid):
+        tell_viewed(request, study_instance_uid)
 
 
 def tell_queried(
@@ -78,3 +86,9 @@ def tell_security(request: Request, kind: Code, subject: str, what: str) -> None
             trail.node, user=person_of(request), kind=kind, subject=subject, what=what
         )
     )
+
+
+def _looks_of(request: Request) -> Looks:
+    found = request.app.state.looks
+    assert isinstance(found, Looks)
+    return found

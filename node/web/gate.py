@@ -1,5 +1,6 @@
 """Every request passes here before any page sees it: who asks, may they, and did they mean it."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,8 +31,13 @@ CSRF_FIELD = "csrf_token"
 LOGIN_COOKIE = "onconode_login"
 """Holds what the form of the login repeats: a stranger has no session that could."""
 MAXIMUM_FORM_BYTES = 64 * 1024
+FORM_S = 30.0
+"""In which a form must have come."""
 FORM = "application/x-www-form-urlencoded"
-UPLOAD = "multipart/form-data"
+PARTS = "multipart/form-data"
+"""No page sends it; files of any size in it would go to the disk before anybody looks."""
+UPLOADS = ("/upload/file",)
+"""Paths that take more than a form, and count what they take."""
 NUL = b"%00"
 """No text that means anything holds it, and PostgreSQL takes none that does."""
 ALWAYS = ("/account", "/logout", "/static/", "/login")
@@ -88,19 +94,22 @@ class Gate:
             )
         else:
             scope.setdefault("state", {})["visitor"] = visitor
-            if "\0" in request.url.path or NUL in scope["query_string"]:
+            if "\0" in path_of(request) or NUL in scope["query_string"]:
                 answer = fault_page(request, HTTPStatus.BAD_REQUEST)
             else:
                 answer = self._refuse(request, visitor)
             if answer is None and request.method not in SAFE_METHODS:
-                answer, receive = await self._check_intent(request, visitor, receive)
+                try:
+                    answer, receive = await self._check_intent(request, visitor, receive)
+                except ClientDisconnect:
+                    return
         await (answer or self._app)(scope, receive, send)
 
     def _identify(self, request: Request) -> Visitor:
         accounts = self._services.accounts
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            user = accounts.user_of_token(token.strip())
+        program = bearer_of(request)
+        if program is not None:
+            user = accounts.user_of_token(program)
             return _visitor(user) if user else STRANGER
         token = request.cookies.get(cookie_name(request.url.scheme), "")
         if not token:
@@ -108,19 +117,19 @@ class Gate:
         session = accounts.find_session(
             token,
             **session_times(self._services.settings().node.web),
-            is_use=not any(fnmatchcase(request.url.path, path) for path in UNATTENDED),
+            is_use=not any(fnmatchcase(path_of(request), path) for path in UNATTENDED),
         )
         if session is None:
             return STRANGER
         return _visitor(session.user, csrf_token=session.csrf_token, session=session.token_sha256)
 
     def _refuse(self, request: Request, visitor: Visitor) -> Response | None:
-        needed = needed_role(request.method, request.url.path)
+        needed = needed_role(request.method, path_of(request))
         if needed is None:
             return None
         if visitor.role is None:
             return ask_to_log_in(request)
-        if visitor.must_change and not request.url.path.startswith(ALWAYS):
+        if visitor.must_change and not path_of(request).startswith(ALWAYS):
             if is_api(request):
                 return JSONResponse({"detail": "change the password first"}, HTTPStatus.FORBIDDEN)
             return RedirectResponse("/account", HTTPStatus.SEE_OTHER)
@@ -131,31 +140,47 @@ class Gate:
     async def _check_intent(
         self, request: Request, visitor: Visitor, receive: Receive
     ) -> tuple[Response | None, Receive]:
-        """Refuse what another site may have sent; what was read of the body is given again."""
+        """Refuse what another site may have sent, or is more than a form.
+
+        What was read of the body is given again.
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        body = b""
+        if path_of(request) not in UPLOADS:
+            taken = await _take_form(kind, receive)
+            if isinstance(taken, HTTPStatus):
+                return fault_page(request, taken), receive
+            body, receive = taken, _again(taken, receive)
         if visitor.role is not None and not visitor.session:
             return None, receive  # a program
         if _is_foreign(request.headers):
             return fault_page(request, HTTPStatus.FORBIDDEN), receive
         wanted = visitor.csrf_token or request.cookies.get(LOGIN_COOKIE, "")
         given = request.headers.get(CSRF_HEADER, "")
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not given and kind == FORM:
-            body = await _read_form(receive)
-            if body is None:
-                return fault_page(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE), receive
-            if NUL in body or b"\0" in body:
-                return fault_page(request, HTTPStatus.BAD_REQUEST), receive
             given = parse_qs(body.decode("latin-1")).get(CSRF_FIELD, [""])[0]
-            receive = _again(body, receive)
         if not wanted or not secrets.compare_digest(wanted.encode(), given.encode()):
             log.warning("web.csrf_refused", path=request.url.path)
             return fault_page(request, HTTPStatus.FORBIDDEN), receive
         return None, receive
 
 
+def bearer_of(request: Request) -> str | None:
+    """Return the token of a program; None where none is sent."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
 def is_api(request: Request) -> bool:
     """Tell whether a program asks."""
-    return request.url.path.startswith(("/api/", "/metrics"))
+    return path_of(request).startswith(("/api/", "/metrics"))
+
+
+def path_of(request: Request) -> str:
+    """Return the path that chooses the page; ``request.url`` is made of the Host header, too."""
+    path = request.scope["path"]
+    assert isinstance(path, str)
+    return path
 
 
 def ask_to_log_in(request: Request) -> Response:
@@ -168,7 +193,7 @@ def ask_to_log_in(request: Request) -> Response:
         )
     if request.headers.get("hx-request"):
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
-    if request.url.path in STREAMS:
+    if path_of(request) in STREAMS:
         # An error would only make the page ask again, for ever.
         return Response(f"event: {ENDED}\ndata:\n\n", media_type="text/event-stream")
     wanted = request.url.path if request.method in SAFE_METHODS else "/"
@@ -191,17 +216,36 @@ def _is_foreign(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    except ValueError:  # no address at all
+        return True
+
+
+async def _take_form(kind: str, receive: Receive) -> bytes | HTTPStatus:
+    """Return the body of a form, or why it is not taken."""
+    if kind == PARTS:
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    try:
+        async with asyncio.timeout(FORM_S):
+            body = await _read_form(receive)
+    except TimeoutError:
+        return HTTPStatus.REQUEST_TIMEOUT
+    if body is None:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return HTTPStatus.BAD_REQUEST if NUL in body or b"\0" in body else body
 
 
 async def _read_form(receive: Receive) -> bytes | None:
     body = bytearray()
     while True:
         message: Mapping[str, Any] = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect  # half a form may say something else
         body += message.get("body", b"")
         if len(body) > MAXIMUM_FORM_BYTES:
             return None
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+        if not message.get("more_body", False):
             return bytes(body)
 
 

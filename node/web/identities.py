@@ -7,7 +7,7 @@ files do. What was read is remembered in this process; the number of studies is 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from node.dicom.patient import StudyIdentity, read_identity
@@ -17,7 +17,7 @@ MAXIMUM_REMEMBERED = 20_000
 
 
 class Identities:
-    """Identity of a study by its UID; safe to be used by several threads.
+    """Identity of a study by its UID and receipt; safe to be used by several threads.
 
     Parameters
     ----------
@@ -36,17 +36,21 @@ class Identities:
         self._read = read
         self._maximum = maximum
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, StudyIdentity] = OrderedDict()
+        self._known: OrderedDict[tuple[str, datetime], StudyIdentity] = OrderedDict()
 
     def of(self, line: StudyLine) -> StudyIdentity:
         """Return whom a study is about; all empty once its files are purged."""
+        # a study that was purged and came again may have been given to another patient
+        key = line.study_instance_uid, line.first_received_at
         with self._lock:
-            known = self._known.get(line.study_instance_uid)
+            known = self._known.get(key)
         if known is not None:
             return known
         found = self._read(line.sample)
+        if found == StudyIdentity():
+            return found  # it may be readable in a moment
         with self._lock:
-            self._known[line.study_instance_uid] = found
+            self._known[key] = found
             while len(self._known) > self._maximum:
                 self._known.popitem(last=False)
         return found

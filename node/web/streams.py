@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from node.web.gate import ENDED, session_times
+from node.web.gate import ENDED, bearer_of, session_times
 from node.web.overview import Overview
 from node.web.services import services_of
 from node.web.visitor import visitor_of
@@ -64,6 +64,6 @@ async def watch(
 def _is_logged_in(request: Request) -> bool:
     services, visitor = services_of(request), visitor_of(request)
     if not visitor.session:
-        return True  # a program, whose token was good when it began
+        return services.accounts.user_of_token(bearer_of(request) or "") is not None
     times = session_times(services.settings().node.web)
     return services.accounts.is_open(visitor.session, **times)

@@ -14,6 +14,8 @@ from node.storage.study_list import StudyLine, list_studies
 from node.web.identities import Identities
 
 PAGE = 50
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
+"""Beyond them clocks cannot be compared; a form may name any."""
 MAXIMUM_SEARCHED = 5_000
 """Studies of which a search by patient or accession number reads a header."""
 
@@ -27,7 +29,7 @@ class StudySearch:
     patient, accession, uid : str
         Patient ID or name, Accession Number, Study Instance UID.
     since, until : date, optional
-        Days of receipt (UTC), both included.
+        Days of receipt in the time zone of the node, both included.
     state : str
         Of a job.
     """
@@ -113,7 +115,10 @@ def _walk(search: StudySearch, engine: Engine, offset: int) -> Iterator[StudyLin
 
 
 def _begin(day: date | None, *, days: int = 0) -> datetime | None:
-    return None if day is None else datetime.combine(day + timedelta(days=days), time(), UTC)
+    if day is None:
+        return None
+    day = min(max(day, FIRST_DAY), LAST_DAY) + timedelta(days=days)
+    return datetime.combine(day, time()).astimezone(UTC)  # from that of the node
 
 
 def _matches(search: StudySearch, identity: StudyIdentity) -> bool:

@@ -14,7 +14,7 @@ from node.jobs.job import Delivery, Job
 from node.jobs.state import FINISHED, IllegalTransition, JobEvent, JobState, advance
 from node.registry.store import ModelStore
 from node.storage.feedback import FeedbackStore
-from node.storage.study_list import StudyLine, list_studies
+from node.storage.study_list import StudyLine, find_study
 from node.web.identities import Identities
 from node.web.imaging.stack import find_result_file
 from node.web.plots import Plane, place_on_plane
@@ -126,8 +126,7 @@ def view_study(
     job_id : str
         Of the job that is shown; the latest one with a result, where it is empty or unknown.
     """
-    lines = list_studies(services.engine, uid=study_instance_uid)
-    line = next((each for each in lines if each.study_instance_uid == study_instance_uid), None)
+    line = find_study(services.engine, study_instance_uid)
     jobs = tuple(services.ledger.list(study=study_instance_uid))
     if line is None and not jobs:
         return None

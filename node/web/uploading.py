@@ -5,9 +5,7 @@ is in quarantine, what it takes is in spool and ledger. No name that came with a
 """
 
 import errno
-import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,8 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from anyio import to_thread
+from fastapi.concurrency import contextmanager_in_threadpool
 
 from node.deliver.c_store import SendOutcome
+from node.storage.scratch import scratch_folder
 
 AE_TITLE = "WEB_UPLOAD"
 """Under which the listener gets them; rules and ``peers.yaml`` may name it."""
@@ -118,8 +118,7 @@ async def take_upload(
     TryLater, SetupFault
         The listener cannot be asked.
     """
-    folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp("", "upload-", data_dir)))
-    try:
+    async with contextmanager_in_threadpool(scratch_folder(data_dir, "upload")) as folder:
         body = folder / "body"
         with body.open("xb") as file:
             size = 0
@@ -131,8 +130,6 @@ async def take_upload(
                 if size % (64 * CHUNK_BYTES) < len(chunk):
                     limits.check_room()
         return await to_thread.run_sync(lambda: _hand_in(body, limits, hand_in))
-    finally:
-        await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _hand_in(

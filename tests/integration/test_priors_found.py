@@ -115,7 +115,7 @@ def test_by_c_find_and_c_get(orthanc, visits, tmp_path):
     first, present = visits
     parts = parts_with(tmp_path, orthanc.peer)
     check_is(look(parts, present), first, orthanc.peer.name)
-    assert not list(tmp_path.glob("priors-*"))  # what was fetched is gone with the job
+    assert not list((tmp_path / "scratch").iterdir())  # what was fetched is gone with the job
 
 
 def test_by_qido_and_wado(orthanc, visits, tmp_path):

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ import httpx
 import pytest
 from certificates import make_authority
 from free_ports import free_port
+from sqlalchemy.exc import OperationalError
 from web_client import PASSWORD, csrf_of, hash_once, web_parts
 
-from node.bootstrap import web_serving
+from node.bootstrap import web_connections, web_serving
 from node.bootstrap.parts import Parts
 from node.bootstrap.web_serving import WebService
 from node.domain.errors import SetupFault
@@ -53,6 +55,63 @@ def with_user(parts: Parts) -> Parts:
 def last_login(parts: Parts) -> str:
     folder = parts.settings.node.data_dir / "audit"
     return [record["xml"] for record in read_records(folder)][-1]
+
+
+def test_sessions_are_tidied_again_once_the_database_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, again = [], threading.Event()
+
+    def forget(*_: object, **__: object) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OperationalError("", None, Exception("away"))
+        again.set()
+
+    monkeypatch.setattr(AccountStore, "forget_ended", forget)
+    monkeypatch.setattr(web_serving, "TIDY_EVERY_S", 0.01)
+    with serving(web_parts(tmp_path, port=free_port())):
+        assert again.wait(WAIT_S)
+
+
+def test_connections_that_say_nothing_take_nobodys_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_connections, "REQUEST_S", 0.5)
+    monkeypatch.setattr(web_serving, "MAXIMUM_CONNECTIONS", 8)
+    port = free_port()
+    with serving(web_parts(tmp_path, port=port)), ExitStack() as silent:
+        for number in range(8):
+            one = silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+            one.settimeout(WAIT_S)
+            one.sendall(b"GET /health HT" if number % 2 else b"")
+            begun = one
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 503
+        assert begun.recv(1) == b""  # closed by the node
+        deadline_s = time.monotonic() + WAIT_S
+        while httpx.get(f"http://127.0.0.1:{port}/health").status_code == 503:
+            assert time.monotonic() < deadline_s
+
+
+def test_a_connection_serves_again_and_is_closed_when_it_idles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_connections, "REQUEST_S", 0.5)
+    port = free_port()
+    request = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    with (
+        serving(web_parts(tmp_path, port=port)),
+        socket.create_connection(("127.0.0.1", port)) as one,
+    ):
+        one.settimeout(WAIT_S)
+        for _ in range(2):
+            one.sendall(request)
+            answer = b""
+            while not answer.endswith(b"alive\n"):
+                answer += one.recv(1 << 16)
+            assert answer.startswith(b"HTTP/1.1 200")
+        one.sendall(request[:20])
+        assert one.recv(1) == b""
 
 
 def test_under_tls_cookies_stay_there_and_old_versions_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Wiring: where the settings let earlier examinations be looked for, and for how long."""
 
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -22,11 +21,11 @@ from node.dicom.patient import read_identity
 from node.domain.errors import TryLater
 from node.domain.report import ModelIdentity
 from node.domain.study import Series
-from node.durable import make_private_folder
 from node.jobs.job import Job
 from node.jobs.rejected import rejected_among
 from node.query.dimse import DimseArchive
 from node.query.found import Wanted
+from node.storage.scratch import scratch_folder
 
 log = structlog.get_logger()
 
@@ -84,7 +83,7 @@ def look_in_archives(
     if not settings.look_in or (rule is not None and not rule.compare):
         return FoundPrior()
     sought = describe_sought(series, model)
-    place = Path(fetched.enter_context(_room_for_fetched(parts)))
+    place = fetched.enter_context(scratch_folder(parts.settings.node.data_dir, "priors"))
     until_s = time.monotonic() + settings.timeout_s
     places = [_place_of(parts, name, place, until_s) for name in settings.look_in]
     device_uids = parts.models.device_uids()
@@ -103,12 +102,6 @@ def look_in_archives(
     log.warning("priors.not_found_out", took_too_long=search.is_alive())
     why = f"took longer than {settings.timeout_s:g} s" if search.is_alive() else "failed"
     return FoundPrior(remarks=(f"the search for earlier examinations {why}",))
-
-
-def _room_for_fetched(parts: Parts) -> "tempfile.TemporaryDirectory[str]":
-    data_dir = parts.settings.node.data_dir
-    make_private_folder(data_dir)
-    return tempfile.TemporaryDirectory(prefix="priors-", dir=data_dir, ignore_cleanup_errors=True)
 
 
 def _place_of(parts: Parts, name: str, folder: Path, until_s: float) -> Place:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from node.jobs.job import DeliveryState
 from node.jobs.listing import JobSearch, search_deliveries, search_jobs
 from node.jobs.state import JobState
-from node.storage.study_list import list_studies
+from node.storage.study_list import find_study, list_studies
 from node.web.api.forms import (
     DeliveryForm,
     DeliveryPage,
@@ -115,11 +115,9 @@ def studies(
 def study(request: Request, uid: OneUid) -> WholeStudyForm:
     """Return a study with its jobs."""
     services = services_of(request)
-    lines = list_studies(services.engine, uid=uid, limit=500)
-    line = next((each for each in lines if each.study_instance_uid == uid), None)
+    line = find_study(services.engine, uid)
     if line is None:
         raise HTTPException(404, "there is no such study")
-    found, _ = search_jobs(services.engine, JobSearch(text=uid), limit=500)
-    own = [JobForm.model_validate(job) for job in found if job.study_instance_uid == uid]
+    own = [JobForm.model_validate(job) for job in services.ledger.list(study=uid, limit=500)]
     tell_viewed(request, uid)
     return WholeStudyForm(study=StudyForm.model_validate(line), jobs=own)

@@ -13,7 +13,7 @@ from node.domain.feedback import FeedbackKind, FeedbackSource, Opinion
 from node.jobs.job import Job
 from node.jobs.state import IllegalTransition
 from node.storage.feedback import FeedbackStore
-from node.web.auditing import tell_changed, tell_viewed
+from node.web.auditing import tell_changed, tell_images_sent, tell_viewed
 from node.web.faults import PageFault
 from node.web.identities import show_date, show_name
 from node.web.imaging.shelf import Shelf
@@ -143,6 +143,7 @@ def describe_stack(request: Request, study: str, job_id: str) -> Response:
 def describe_outlines(request: Request, study: str, job_id: str) -> Response:
     """Tell the outlines of every slice that has any."""
     stack = _stack(request, study, job_id)
+    tell_images_sent(request, study)
     return _json({str(k): stack.outlines(k) for k in stack.labels})
 
 
@@ -156,6 +157,7 @@ def send_slice(request: Request, study: str, job_id: str, k: int) -> Response:
         raise PageFault(HTTPStatus.NOT_FOUND) from None
     except InputRejected as rejected:
         raise PageFault(HTTPStatus.GONE, str(rejected.problems[0])) from rejected
+    tell_images_sent(request, study)
     headers = {
         "Content-Encoding": "gzip",
         "X-Values": encoded.kind,

@@ -2,8 +2,10 @@
 
 from http import HTTPStatus
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from node.domain.errors import OncoNodeError
@@ -16,6 +18,7 @@ from node.web.rendering import render
 from node.web.services import services_of
 from node.web.uploading import AE_TITLE, TooMuch, UploadLimits, take_upload
 
+log = structlog.get_logger()
 router = APIRouter(prefix="/upload")
 ENTRY = Entry(path="/upload", title=mark("Upload"), role=Role.OPERATOR)
 
@@ -42,8 +45,14 @@ async def take_file(request: Request) -> Response:
         )
     except TooMuch as fault:
         return JSONResponse({"error": str(fault)}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    except ClientDisconnect:
+        return JSONResponse({"error": "the upload was broken off"}, HTTPStatus.BAD_REQUEST)
     except OncoNodeError as fault:
         return JSONResponse({"error": str(fault)}, HTTPStatus.SERVICE_UNAVAILABLE)
+    except OSError as fault:
+        log.error("web.upload_not_kept", error=type(fault).__name__, errno=fault.errno)
+        told = "the node cannot write to its disk"
+        return JSONResponse({"error": told}, HTTPStatus.INSUFFICIENT_STORAGE)
     trail = services.trail
     trail.record(
         people.data_imported(

@@ -18,6 +18,7 @@ from node.jobs.state import JobState
 from node.storage.clock import utc_now
 from node.storage.database import writing
 from node.storage.removal import count_deletions, latest_deletions, recover_trash, remove_study
+from node.storage.scratch import scratch_folder
 from node.storage.tables import CommitmentRow, JobRow
 from node.telemetry.audit.events import Node
 from node.telemetry.audit.trail import AuditTrail
@@ -78,6 +79,16 @@ def test_above_the_soft_mark_nothing_goes(parts: Parts) -> None:
     add_job(parts, "1.1", "delivered")
     assert Cleaner(parts, free_bytes=SmallDisk(parts, SOFT_MB)).tick() == 0
     assert studies(parts) == {"1.1"}
+
+
+def test_what_a_killed_upload_left_goes_also_above_the_soft_mark(parts: Parts) -> None:
+    home = parts.settings.node.data_dir / "scratch"
+    with scratch_folder(parts.settings.node.data_dir, "fetch") as held:
+        (home / "upload-1").mkdir()
+        (home / "upload-1" / "body").write_bytes(b"x")
+        (home / "upload-1.lock").touch()
+        assert Cleaner(parts, free_bytes=lambda: 2 * SOFT_MB * MEGABYTE).tick() == 0
+        assert sorted(path.name for path in home.iterdir()) == [held.name, f"{held.name}.lock"]
 
 
 def test_oldest_delivered_goes_first_and_no_more_than_needed(parts: Parts) -> None:

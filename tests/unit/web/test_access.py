@@ -75,6 +75,13 @@ def test_all_routes_are_found(services: Services) -> None:
     assert len(routes) > 25
 
 
+@pytest.mark.parametrize("host", ["node.example/static/?", "node.example/login#", "/health?"])
+def test_the_host_header_chooses_no_page(services: Services, host: str) -> None:
+    stranger = Browser(create_app(services))
+    assert stranger.get("/users", headers={"Host": host}).status_code == 303
+    assert stranger.get("/api/v1/jobs", headers={"Host": host}).status_code == 401
+
+
 def test_strangers_get_nowhere_but_to_the_login(services: Services) -> None:
     app = create_app(services)
     stranger = Browser(app)

@@ -9,6 +9,7 @@ from web_client import Browser, add_user, audit_messages, web_parts, web_service
 from node.bootstrap.parts import Parts
 from node.domain.role import Role
 from node.jobs.job import Job
+from node.web import streams
 from node.web.app import create_app
 from node.web.services import Services
 
@@ -119,6 +120,22 @@ def test_the_stream_ends_after_so_many_events(program: Program) -> None:
     answer = program.get("events", most=1)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.text.startswith("event: overview\r\ndata: {")
+
+
+def test_the_stream_of_a_token_that_is_no_more_ends(
+    services: Services, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "ASK_SESSION_EVERY_S", 0.0)
+    monkeypatch.setattr(streams, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(services.accounts, "user_of_token", once(services.accounts.user_of_token))
+    answer = program.get("events")
+    assert "event: ended" in answer.text
+
+
+def once(ask):
+    """Let it be asked once, by the gate; then the token is no more."""
+    left = [1]
+    return lambda token: ask(token) if left and left.pop() else None
 
 
 def test_a_retry_that_is_not_possible_says_so(program: Program, jobs: dict[str, Job]) -> None:

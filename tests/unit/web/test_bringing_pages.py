@@ -1,6 +1,7 @@
 """Studies brought here by a person: asked for in an archive, or handed in as files."""
 
 import asyncio
+import errno
 import threading
 import zipfile
 from dataclasses import replace
@@ -15,6 +16,7 @@ from node.domain.errors import TryLater
 from node.domain.role import Role
 from node.query.found import Fetched, StudyFound, StudyKeys
 from node.web.fetching import FetchDesk
+from node.web.pages import upload
 from node.web.uploading import (
     AE_TITLE,
     MAXIMUM_MEMBERS,
@@ -195,7 +197,27 @@ def test_a_full_disk_and_a_long_body_leave_nothing_behind(tmp_path):
         run_upload(tmp_path, least_free_bytes=2 * 10**9)
     with pytest.raises(TooMuch, match="more than 500 bytes"):
         run_upload(tmp_path, maximum_unpacked_bytes=500)
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing_and_is_no_fault_of_the_node(services):
+    browser = browser_of(services, Role.OPERATOR)
+    headers = {"X-CSRF-Token": browser.token_on("/account")}
+    answered = browser.break_off("/upload/file", b"D" * 100, headers)
+    assert answered[0]["status"] == 400
+    assert not list((services.settings().node.data_dir / "scratch").iterdir())
+
+
+def test_a_disk_that_takes_no_upload_is_told(services, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    browser = browser_of(services, Role.OPERATOR)
+    monkeypatch.setattr(upload, "take_upload", full)
+    headers = {"X-CSRF-Token": browser.token_on("/account")}
+    answer = browser.post("/upload/file", content=b"x", headers=headers)
+    assert answer.status_code == 507
+    assert answer.json() == {"error": "the node cannot write to its disk"}
 
 
 def test_files_go_to_the_listener_and_its_answers_come_back(services):
@@ -227,7 +249,7 @@ def test_files_go_to_the_listener_and_its_answers_come_back(services):
     }
     assert handed == [(AE_TITLE, [b"one", b"two"])]
     assert any("1 stored, 1 refused" in each for each in audit_messages(services))
-    assert not list(services.settings().node.data_dir.glob("upload-*"))
+    assert not list((services.settings().node.data_dir / "scratch").iterdir())
     viewer = browser_of(services, Role.VIEWER)
     refused = viewer.post(
         "/upload/file", content=b"x", headers={"X-CSRF-Token": viewer.token_on("/account")}

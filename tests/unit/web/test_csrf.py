@@ -1,15 +1,18 @@
 """No other site can do anything in the name of a user."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from factories_ledger import add_job
+from starlette import formparsers
 from web_client import PASSWORD, Browser, add_user, browser_of, csrf_of, web_parts, web_services
 
 from node.domain.role import Role
 from node.jobs.state import JobState
+from node.web import gate
 from node.web.app import create_app
-from node.web.gate import MAXIMUM_FORM_BYTES
+from node.web.gate import FORM, LOGIN_COOKIE, MAXIMUM_FORM_BYTES
 from node.web.services import Services
 
 
@@ -61,6 +64,7 @@ def test_the_token_of_one_user_is_nothing_to_another(failed) -> None:
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -86,19 +90,73 @@ def test_nobody_can_be_logged_in_by_another_site(services: Services) -> None:
 
 def test_an_upload_must_carry_the_token_as_a_header(failed) -> None:
     services, _ = failed
-    browser = browser_of(services, Role.OPERATOR)
+    browser = browser_of(replace(services, hand_in=lambda _paths, _sender: ()), Role.OPERATOR)
     token = browser.token_on("/jobs")
-    files = {"file": ("a", b"x")}
-    in_field = browser.post("/no-such-upload", data={"csrf_token": token}, files=files)
+    in_field = browser.post("/upload/file", data={"csrf_token": token})
     assert in_field.status_code == 403
-    in_header = browser.post("/no-such-upload", files=files, headers={"X-CSRF-Token": token})
-    assert in_header.status_code == 404
+    in_header = browser.post("/upload/file", content=b"x", headers={"X-CSRF-Token": token})
+    assert in_header.status_code == 200
 
 
-def test_a_form_is_not_read_for_ever(failed) -> None:
-    services, _ = failed
+def strangers(services: Services) -> tuple[Browser, dict[str, str]]:
+    browser = Browser(create_app(services))
+    browser.cookies.set(LOGIN_COOKIE, "chosen")
+    return browser, {"X-CSRF-Token": "chosen"}
+
+
+def viewers(services: Services) -> tuple[Browser, dict[str, str]]:
+    browser = browser_of(services, Role.VIEWER)
+    return browser, {"X-CSRF-Token": browser.token_on("/account")}
+
+
+def programs(services: Services) -> tuple[Browser, dict[str, str]]:
+    add_user(services, "robot", Role.VIEWER)
+    token = services.accounts.add_token("robot", label="", lasts=timedelta(days=1))
+    return Browser(create_app(services)), {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize(
+    ("visitors", "path"),
+    [
+        (strangers, "/login"),
+        (viewers, "/account/password"),
+        (viewers, "/studies/1.2.3/jobs/1/feedback"),
+        (programs, "/studies/1.2.3/jobs/1/feedback"),
+    ],
+)
+def test_whoever_sends_it_a_form_is_small_and_holds_no_files(
+    failed, visitors, path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was written to the disk")
+
+    monkeypatch.setattr(formparsers, "SpooledTemporaryFile", never)
+    browser, headers = visitors(failed[0])
+    files = {"name": ("a", b"x")}
+    assert browser.post(path, files=files, headers=headers).status_code == 415
+    large = {"name": "x" * MAXIMUM_FORM_BYTES}
+    assert browser.post(path, data=large, headers=headers).status_code == 413
+
+
+def test_a_form_that_does_not_come_is_not_waited_for(
+    failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, job_id = failed
+    monkeypatch.setattr(gate, "FORM_S", 0.05)
     browser = browser_of(services, Role.OPERATOR)
-    assert browser.post("/jobs/1/retry", data={"a": "x" * MAXIMUM_FORM_BYTES}).status_code == 413
+    half = f"csrf_token={browser.token_on('/jobs')}".encode()
+    path = f"/jobs/{job_id}/retry"
+    answered = browser.break_off(path, half, {"Content-Type": FORM}, hangs=True)
+    assert answered[0]["status"] == 408
+    assert state(services, job_id) is JobState.FAILED
+
+
+def test_half_a_form_does_nothing(failed) -> None:
+    services, job_id = failed
+    browser = browser_of(services, Role.OPERATOR)
+    half = f"csrf_token={browser.token_on('/jobs')}&back=/jo".encode()
+    assert browser.break_off(f"/jobs/{job_id}/retry", half, {"Content-Type": FORM}) == []
+    assert state(services, job_id) is JobState.FAILED
 
 
 def test_a_program_with_a_token_needs_no_cookie_and_no_csrf_token(failed) -> None:

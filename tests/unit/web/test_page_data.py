@@ -1,6 +1,7 @@
 """What pages tell: planes, bundles, drift by source, names of persons."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ from factories_ledger import queue_job
 
 from node.classify.projection import Projection
 from node.config.settings import RoutingRule, SeriesMatch
+from node.dicom.patient import StudyIdentity
 from node.registry.store import ModelStore
+from node.storage.clock import utc_now
+from node.storage.study_list import StudyLine
 from node.web.bundle_sheets import list_bundles, read_details, render_card
 from node.web.drift_by_source import MINIMUM_LESIONS, compare_sources
-from node.web.identities import show_date, show_name
+from node.web.identities import Identities, show_date, show_name
 from node.web.plots import MARGIN, SIDE, place_on_plane
 from tests.unit.registry.test_bundle import MANIFEST
 
@@ -38,6 +42,27 @@ def test_plane_holds_every_point_and_the_mark_outside_of_them():
 )
 def test_names_of_persons(written, shown):
     assert show_name(written) == shown
+
+
+def test_whom_a_study_is_about_is_read_once_and_again_where_it_could_not_be(tmp_path):
+    known = StudyIdentity(patient_id="7")
+    answers = [StudyIdentity(), known, StudyIdentity(patient_id="8")]
+    identities = Identities(lambda _path: answers.pop(0))
+    now = utc_now()
+    line = StudyLine(
+        study_instance_uid="1.2",
+        first_received_at=now,
+        last_received_at=now,
+        calling_ae_title="CT",
+        modalities=("CT",),
+        objects=1,
+        series=1,
+        sample=tmp_path / "gone",
+        waits=False,
+    )
+    assert [identities.of(line) for _ in range(3)] == [StudyIdentity(), known, known]
+    again = replace(line, first_received_at=now + timedelta(days=20))  # purged, and sent again
+    assert identities.of(again) == StudyIdentity(patient_id="8")
 
 
 def test_dates():

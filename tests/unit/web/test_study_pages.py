@@ -1,11 +1,12 @@
 """Pages about studies: what they show and to whom, what a person may do, and what is kept of it."""
 
 import gzip
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from factories_ledger import add_job
+from factories_ledger import add_job, add_object
 from factories_report import axes, make_series
 from factories_web import compared_with, finish_study
 from web_client import audit_messages, browser_of
@@ -14,9 +15,11 @@ from node.domain.feedback import FeedbackKind
 from node.domain.role import Role
 from node.jobs.state import JobState
 from node.report.display import View
+from node.storage.clock import utc_now
 from node.storage.database import writing
 from node.storage.feedback import FeedbackStore
-from node.storage.tables import JobRow
+from node.storage.tables import JobRow, StudyRow
+from node.web.looks import LASTS_S, Looks
 
 SHAPE = (5, 20, 24)
 LESION = {
@@ -111,6 +114,71 @@ def test_slices_and_outlines_are_those_of_the_study(services, job, series):
     assert sorted(outlines) == ["2", "3"]
     x, y = np.array(outlines["2"]["1"][0]).T
     assert (x.min(), x.max(), y.min(), y.max()) == (6, 11, 5, 9)
+
+
+def test_whoever_gets_pixels_is_audited_once(services, job):
+    def looks():
+        return [each for each in audit_messages(services) if '"110103"' in each]
+
+    browser = browser_of(services, Role.VIEWER)
+    for k in range(3):
+        assert browser.get(deed_of(job, f"slices/{k}")).status_code == 200
+    (told,) = looks()
+    assert "viewer-user" in told
+    other = browser_of(services, Role.OPERATOR)
+    assert other.get(deed_of(job, "outlines")).status_code == 200
+    assert len(looks()) == 2
+    assert other.get(deed_of(job, "slices/0")).status_code == 200
+    assert len(looks()) == 2
+
+
+def test_a_look_ends():
+    now_s = [0.0]
+    looks = Looks(lambda: now_s[0])
+    assert not looks.goes_on("anna", "1.2")
+    looks.note("anna", "1.2")
+    assert looks.goes_on("anna", "1.2")
+    assert not looks.goes_on("berta", "1.2")
+    now_s[0] = LASTS_S
+    assert not looks.goes_on("anna", "1.2")
+
+
+def test_a_study_whose_uid_begins_many_others_is_found(parts, services):
+    for number in range(60):
+        add_object(parts, f"1.2.3.4{number:02d}")
+    add_object(parts, "1.2.3.4")
+    with writing(parts.engine) as session:
+        session.get(StudyRow, "1.2.3.4").last_received_at = utc_now() - timedelta(days=1)
+    browser = browser_of(services, Role.VIEWER)
+    assert "1.2.3.4<" in browser.get("/studies/1.2.3.4").text
+    assert browser.get("/api/v1/studies/1.2.3.4").json()["study"]["objects"] == 1
+    assert browser.get("/studies/1.2.3.").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "there"),
+    [
+        ("2026-11-23", "2026-11-23", True),
+        ("2026-11-22", "2026-11-22", False),
+        ("2026-11-23", "9999-12-31", True),
+        ("0001-01-01", "2026-11-22", False),
+    ],
+)
+def test_days_are_those_of_the_node(  # noqa: PLR0917 - a case each
+    parts, services, monkeypatch, since, until, there
+):
+    add_object(parts, "1.2.3.4")
+    with writing(parts.engine) as session:
+        received_at = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+        session.get(StudyRow, "1.2.3.4").last_received_at = received_at
+    browser = browser_of(services, Role.VIEWER)
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        page = browser.get("/studies", params={"since": since, "until": until})
+    time.tzset()
+    assert page.status_code == 200
+    assert ("/studies/1.2.3.4" in page.text) is there
 
 
 def test_the_earlier_examination_stands_beside(services, parts, tmp_path, job):

@@ -6,7 +6,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 15.0
-"""In which the head of a request must have come, from the first byte of the connection on."""
+"""In which the head of a request must have come, from the connection or the last answer on."""
 
 
 class PunctualProtocol(H11Protocol):

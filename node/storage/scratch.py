@@ -49,8 +49,11 @@ def scratch_folder(data_dir: Path, purpose: str) -> Iterator[Path]:
 
 def remove_abandoned(data_dir: Path) -> list[str]:
     """Remove the folders whose processes are no more; return their names."""
-    removed = []
-    for place in sorted((data_dir / FOLDER).glob(f"*{LOCK_SUFFIX}")):
+    home = data_dir / FOLDER
+    # a lock stands as long as its folder: without one, a thread of its owner has made it once more
+    unlocked = [folder for folder in sorted(home.glob("*/")) if not _lock_of(folder).exists()]
+    removed = [folder.name for folder in unlocked if _remove(folder)]
+    for place in sorted(home.glob(f"*{LOCK_SUFFIX}")):
         try:
             with place.open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -61,6 +61,15 @@ def test_what_is_held_stays_and_what_a_killed_process_left_goes(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_what_a_thread_makes_again_after_the_end_goes(tmp_path):
+    with scratch_folder(tmp_path, "priors") as folder:
+        pass
+    (folder / "1.2").mkdir(parents=True)
+    (folder / "1.2" / "late.dcm").write_bytes(b"of a patient")
+    assert remove_abandoned(tmp_path) == [folder.name]
+    assert names(tmp_path) == []
+
+
 def test_where_there_is_none_nothing_is_removed(tmp_path):
     assert remove_abandoned(tmp_path) == []
 
